@@ -1,0 +1,1 @@
+"""Lightning callbacks: generative evaluation, prediction writer, run facts."""

@@ -1,0 +1,1 @@
+"""Lightning data modules: teacher traces and raw tuples."""

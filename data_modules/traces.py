@@ -1,0 +1,101 @@
+"""Traces: a teacher's reasoning and its answer, graded by a critic."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from data_modules.questions import QuestionDataModule
+from synthpert.encoding import Encoder
+from synthpert.errors import InputError
+from synthpert.questions import Label, to_questions
+from synthpert.traces import read_traces, select
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 512
+
+
+class TraceDataModule(QuestionDataModule):
+    """Trains on the kept traces of a file.
+
+    Args:
+        traces: `traces.parquet`, JSONL, or the CSV that the paper's authors released.
+        grades: Grades of the critic to keep.
+        rebalance: `equal` draws as many traces of each label as the rarest has (the paper's
+            control); `none` takes them as they are.
+        test_traces: What to do with traces of the test split: `refuse` the file, or `drop` them
+            and say how many.
+        options: Everything else `QuestionDataModule` takes.
+    """
+
+    def __init__(
+        self,
+        traces: Path,
+        grades: list[str] = ["excellent"],  # noqa: B006 - jsonargparse copies it
+        rebalance: Literal["none", "equal"] = "none",
+        test_traces: Literal["refuse", "drop"] = "refuse",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.traces, self.grades = traces, grades
+        self.rebalance, self.test_traces = rebalance, test_traces
+
+    def rows(self, train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
+        """The traces that are kept, of the wanted grades, not of the test split, rebalanced.
+
+        Raises:
+            InputError: If the file holds traces of the test split and `test_traces` is `refuse`.
+        """
+        kept, rejected = select(read_traces(self.traces), self.grades)
+        log.info("%s: %s traces kept, rejected: %s", self.traces, f"{len(kept):,}", rejected or 0)
+        kept = self._without_test(kept, test)
+        if self.cell_lines is not None:
+            kept = kept.filter(pl.col("cell_line").is_in(self.cell_lines))
+        if self.rebalance == "equal" and len(kept):
+            kept = self._equal(kept)
+        return kept.select("cell_line", "pert", "gene", "label", "reasoning")
+
+    def fitting(self, rows: pl.DataFrame, encoder: Encoder) -> pl.DataFrame:
+        """The rows that fit `max_tokens`; the others are counted, never cut."""
+        fits: list[bool] = []
+        for part in rows.iter_slices(_AT_ONCE):
+            labels = [Label(label) for label in part["label"]]
+            made = encoder.examples(to_questions(part), labels, part["reasoning"].to_list())
+            fits += [example is not None for example in made]
+        kept = rows.filter(pl.Series(fits, dtype=pl.Boolean))
+        if len(kept) < len(rows):
+            log.warning(
+                "%s of %s traces dropped: longer than %s tokens",
+                f"{len(rows) - len(kept):,}", f"{len(rows):,}", encoder.max_tokens,
+            )
+        return kept
+
+    def _without_test(self, traces: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
+        # By perturbation, not by triple alone: a perturbation is on one side of a line's split, and
+        # in the strict split on one side of all of them.
+        keys = ["pert"] if self.split == "strict" else ["cell_line", "pert"]
+        clean = traces.join(test.select(keys).unique(), on=keys, how="anti", maintain_order="left")
+        count = len(traces) - len(clean)
+        if count and self.test_traces == "refuse":
+            first = traces.join(test.select(keys).unique(), on=keys, how="semi").row(0, named=True)
+            raise InputError(
+                f"{count:,} of {len(traces):,} traces are of test perturbations",
+                file=self.traces,
+                got=f"{first['cell_line']} {first['pert']} {first['gene']}",
+                expected=f"traces of the train split {self.split}; test_traces: drop leaves them out",
+            )
+        if count:
+            log.warning("%s traces of test perturbations dropped", f"{count:,}")
+        return clean
+
+    def _equal(self, traces: pl.DataFrame) -> pl.DataFrame:
+        fewest = int(traces["label"].value_counts()["count"].min())  # type: ignore[arg-type]
+        parts = [
+            part.sample(fewest, seed=self.seed, shuffle=True)
+            for part in traces.partition_by("label", maintain_order=True)
+        ]
+        return pl.concat(parts)

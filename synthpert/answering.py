@@ -1,0 +1,161 @@
+"""Questions to predictions: generate, parse, score the three labels, vote over samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from synthpert.answers import Answer, parse_answer
+from synthpert.predictions import PREDICTION_SCHEMA
+from synthpert.questions import LABELS, Label, Question
+
+if TYPE_CHECKING:
+    from synthpert.encoding import Encoder
+    from synthpert.generation import Completion, Decoding, Engine
+
+
+def answer(
+    engine: Engine,
+    encoder: Encoder,
+    questions: Sequence[Question],
+    labels: Sequence[Label | None],
+    decoding: Decoding,
+    *,
+    probabilities: bool,
+    model: str,
+) -> pl.DataFrame:
+    """Answer questions by generation.
+
+    Args:
+        engine: Completes prompts.
+        encoder: Renders them, and reads completions back.
+        questions: N questions.
+        labels: What is known of their outcome, copied into the table.
+        decoding: With several samples the answer is their vote and the probabilities their mean.
+        probabilities: Whether to score the three labels after the model's own reasoning.
+        model: Name written into the table.
+
+    Returns:
+        N rows of `PREDICTION_SCHEMA`, in order. An answer that cannot be read is null, and so are
+        its probabilities.
+    """
+    prompts = encoder.prompt_ids(questions)
+    stop = encoder.prompts.answer_suffix
+    rounds = []
+    for sample in range(decoding.samples):
+        completions = engine.complete(prompts, decoding, stop, decoding.seed + sample)
+        texts = [encoder.decode(each.ids) for each in completions]
+        answers = [
+            parse_answer(text, each.finish_reason) for text, each in zip(texts, completions)
+        ]
+        shares = torch.full((len(questions), len(LABELS)), float("nan"), dtype=torch.float64)
+        if probabilities:
+            shares = _shares(engine, encoder, prompts, completions, texts, answers, decoding)
+        rounds.append((completions, texts, answers, shares))
+    rows = []
+    for i, (question, label) in enumerate(zip(questions, labels)):
+        samples = [(c[i], t[i], a[i]) for c, t, a, _ in rounds]
+        votes = torch.stack([shares[i] for *_, shares in rounds])
+        rows.append(_row(question, label, samples, votes))
+    fixed = {
+        "n_samples": decoding.samples,
+        "model": model,
+        "prompt_id": encoder.prompts.prompt_id,
+        "seed": decoding.seed,
+        "run": None,
+    }
+    return pl.DataFrame([{**row, **fixed} for row in rows], schema=PREDICTION_SCHEMA)
+
+
+def _row(
+    question: Question,
+    label: Label | None,
+    samples: list[tuple[Completion, str, Answer]],
+    shares: Tensor,
+) -> dict[str, object]:
+    """One prediction: the vote of the samples, and the first sample that agrees with it."""
+    read = ~shares.isnan().any(1)
+    mean = shares[read].mean(0).tolist() if bool(read.any()) else [None] * len(LABELS)
+    given = [parsed.label for *_, parsed in samples if parsed.label is not None]
+    # A tie goes to the label with the higher mean probability, then to the earlier of LABELS.
+    rank = {each: (given.count(each), mean[i] or 0.0, -i) for i, each in enumerate(LABELS)}
+    vote = max(rank, key=lambda each: rank[each]) if given else None
+    completion, text, parsed = next(
+        sample for sample in samples if vote is None or sample[2].label == vote
+    )
+    return {
+        "cell_line": question.cell_line,
+        "pert": question.pert,
+        "gene": question.gene,
+        "label": label,
+        "answer": vote,
+        "p_not_de": mean[0],
+        "p_up": mean[1],
+        "p_down": mean[2],
+        "reasoning": parsed.reasoning,
+        "response": text,
+        "parse_status": str(parsed.status),
+        "finish_reason": completion.finish_reason,
+    }
+
+
+def _shares(
+    engine: Engine,
+    encoder: Encoder,
+    prompts: list[list[int]],
+    completions: list[Completion],
+    texts: list[str],
+    answers: list[Answer],
+    decoding: Decoding,
+) -> Tensor:
+    """Probabilities of the three labels in place of each answer: (N, 3), NaN where unread.
+
+    The context of a label is the prompt, the model's own reasoning and the opening tag of the
+    answer; a label's probability is that of its whole text up to and including the closing tag.
+    A label the prompt set cannot answer has probability 0.
+    """
+    shares = torch.full((len(prompts), len(LABELS)), float("nan"), dtype=torch.float64)
+    offered = [i for i, label in enumerate(LABELS) if label in encoder.prompts.labels]
+    rows = [i for i, each in enumerate(answers) if each.label is not None]
+    contexts, choices = [], []
+    known: dict[str, list[list[int]]] = {}
+    for row in rows:
+        head, rest = _before_answer(encoder, completions[row].ids, texts[row])
+        if rest not in known:
+            known[rest] = [_choice_ids(encoder, rest, LABELS[i]) for i in offered]
+        contexts.append([*prompts[row], *head])
+        choices.append(known[rest])
+    if rows:
+        shares[rows] = 0.0
+        found = engine.choice_probabilities(contexts, choices, decoding.batch_size)
+        shares[torch.tensor(rows)[:, None], torch.tensor(offered)] = found
+    return shares
+
+
+def _before_answer(encoder: Encoder, ids: list[int], text: str) -> tuple[list[int], str]:
+    """Split a completion at its answer: the ids before it, and text a token shares with it."""
+    prefix = encoder.prompts.answer_prefix
+    if prefix:
+        at = text.rfind(prefix)
+        cut = at + len(prefix) if at >= 0 else len(text)
+    else:
+        cut = text.rfind("</think>\n") + len("</think>\n") if "</think>\n" in text else 0
+    low, high = 0, len(ids)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if len(encoder.decode(ids[:middle])) <= cut:
+            low = middle
+        else:
+            high = middle - 1
+    return ids[:low], text[len(encoder.decode(ids[:low])) : cut]
+
+
+def _choice_ids(encoder: Encoder, rest: str, label: Label) -> list[int]:
+    ids = encoder.text_ids([rest + encoder.prompts.labels[label] + encoder.prompts.answer_suffix])
+    # Without a closing tag only the end of the sequence says that the label is complete.
+    end = [] if encoder.prompts.answer_suffix else [encoder.tokenizer.eos_token_id]
+    return [*ids[0], *end]

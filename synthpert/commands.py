@@ -1,0 +1,58 @@
+"""A typed function becomes a command: its signature the flags, its docstring the help."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from synthpert.errors import InputError
+
+
+def run(verb: str, function: Callable[..., Any], args: Sequence[str]) -> Any:
+    """Parse `args` after `function`'s signature and call it.
+
+    Parameters without a default are positional (a list takes one or more values); the others
+    are flags, which `--config FILE` may give as YAML too.
+
+    Args:
+        verb: The words typed after `synthpert`, for the usage line.
+        function: Its Google docstring is the help text.
+        args: The command line after the verb.
+
+    Returns:
+        What `function` returns.
+
+    Raises:
+        InputError: If an argument is unknown, missing or of the wrong type; one line.
+    """
+    import jsonargparse
+    from docstring_parser import parse
+
+    docs = parse(inspect.getdoc(function) or "")
+    parser = jsonargparse.ArgumentParser(
+        prog=f"synthpert {verb}",
+        description="\n\n".join(filter(None, (docs.short_description, docs.long_description))),
+        exit_on_error=False,
+    )
+    parser.add_argument("--config", action="config", help="flags of this command, as YAML")
+    told = {parameter.arg_name: parameter.description for parameter in docs.params}
+    hints = typing.get_type_hints(function)
+    positional = [
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is inspect.Parameter.empty
+    ]
+    for name in positional:
+        many = typing.get_origin(hints[name]) is list
+        kind = typing.get_args(hints[name])[0] if many else hints[name]
+        extra = {"nargs": "+"} if many else {}
+        parser.add_argument(name, type=kind, help=told.get(name), **extra)
+    parser.add_function_arguments(function, skip=set(positional))
+    try:
+        values = vars(parser.parse_args(list(args)))
+    except jsonargparse.ArgumentError as error:
+        raise InputError(str(error), file=f"synthpert {verb}") from None
+    values.pop("config", None)
+    return function(**values)

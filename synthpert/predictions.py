@@ -1,0 +1,191 @@
+"""Predictions: the answer and class probabilities for each question, and their file.
+
+Whatever answers the benchmark's questions writes this file; scoring and reporting read nothing
+else. Text is never guessed: a gene called NA stays a gene, an unread answer is null.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from synthpert.errors import InputError
+from synthpert.prediction_rows import (
+    KEY,
+    PREDICTION_SCHEMA,
+    PROBABILITIES,
+    check_rows,
+    columns_to_read,
+    complete,
+)
+from synthpert.questions import LABEL_DTYPE, LABELS
+from synthpert.tables import check_file, read_text_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def write_predictions(table: pl.DataFrame, path: Path | str) -> None:
+    """Write a prediction file whole or not at all.
+
+    Args:
+        table: Columns of `PREDICTION_SCHEMA`; those it lacks are written as nulls.
+        path: Ends in .parquet or .csv; its folder is made where needed.
+
+    Raises:
+        InputError: If the path ends otherwise, or cannot be written.
+        ValueError: If the table has a column that the schema has not.
+    """
+    path = Path(path)
+    writers: dict[str, Callable[[pl.DataFrame, str], object]] = {
+        ".parquet": lambda frame, file: frame.write_parquet(file),
+        ".csv": lambda frame, file: frame.write_csv(file),
+    }
+    write = writers.get(path.suffix)
+    if write is None:
+        raise InputError(
+            "predictions are written by suffix", file=path, expected=" or ".join(writers)
+        )
+    unknown = sorted(set(table.columns) - set(PREDICTION_SCHEMA))
+    if unknown:
+        raise ValueError(f"not columns of a prediction: {', '.join(unknown)}")
+    try:
+        _write_whole(complete(table), path, write)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror or error}", file=path) from None
+
+
+def _write_whole(
+    table: pl.DataFrame, path: Path, write: Callable[[pl.DataFrame, str], object]
+) -> None:
+    """Write beside `path`, flush to the disk, then rename over it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    try:
+        write(table, str(beside))
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_predictions(path: Path | str, *, text: bool = True) -> pl.DataFrame:
+    """Read a prediction file, ours or somebody else's, and check every row.
+
+    Needed are cell_line, pert, gene and either `answer` or all of p_not_de, p_up, p_down. Where
+    the file has only one of the two, the other is derived: the answer is the most probable class
+    (the first in the order of `LABELS` when tied), the probabilities are 1 for the answer and 0
+    for the others. A row without either is an answer that could not be read, and stays null.
+
+    Args:
+        path: A .parquet or .csv file (the latter also .csv.gz).
+        text: Whether to read the columns `reasoning` and `response`, which make up most of a
+            file and which no score needs. Without them, both are null.
+
+    Returns:
+        The columns of `PREDICTION_SCHEMA` in the order of the file's rows; other columns are
+        left out.
+
+    Raises:
+        InputError: If the file cannot be read, lacks a needed column, or a row has no cell line,
+            perturbation or gene, an unknown label, a wrong probability, or stands there twice.
+    """
+    path = Path(path)
+    raw = _read(path)
+    try:
+        wanted = columns_to_read(raw.collect_schema().names(), path, text=text)
+        table = raw.select(wanted).collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _unreadable(path, error) from None
+    return _derive(check_rows(table, path), from_probabilities="answer" not in wanted)
+
+
+def _read(path: Path) -> pl.LazyFrame:
+    check_file(path)
+    name = path.name.lower()
+    if name.endswith(".parquet"):
+        return pl.scan_parquet(path, glob=False)
+    if name.endswith((".csv", ".csv.gz")):
+        # infer_schema off: all columns are text, so that a gene called NA or 1E5 stays what it is
+        return pl.scan_csv(path, infer_schema=False, glob=False)
+    raise InputError("not a prediction file", file=path, expected=".parquet, .csv or .csv.gz")
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    """The error for a file that polars cannot read, with the place of the fault if it is text."""
+    if path.suffix.lower() != ".parquet":
+        # polars reads fast but says little about the place; this reader knows the row
+        read_text_table(path, KEY)
+    return InputError(f"cannot be read: {str(error).splitlines()[0]}", file=path)
+
+
+def _derive(table: pl.DataFrame, *, from_probabilities: bool) -> pl.DataFrame:
+    """Fill in the answer from the probabilities, or the probabilities from the answer."""
+    if from_probabilities:
+        answer = most_probable(table)
+        return table.with_columns(answer.alias("answer"))
+    hard = pl.col("p_not_de").is_null() & pl.col("answer").is_not_null()
+    return table.with_columns(
+        pl.when(hard)
+        .then((pl.col("answer") == label.value).cast(pl.Float64))
+        .otherwise(pl.col(name))
+        .alias(name)
+        for name, label in zip(PROBABILITIES, LABELS, strict=True)
+    )
+
+
+def most_probable(table: pl.DataFrame) -> pl.Series:
+    """The most probable label of each row; when tied, the first in the order of `LABELS`.
+
+    Args:
+        table: Columns p_not_de, p_up, p_down.
+
+    Returns:
+        Labels, null where the probabilities are.
+    """
+    not_de, up, down = (pl.col(name) for name in PROBABILITIES)
+    texts = [pl.lit(label.value, dtype=LABEL_DTYPE) for label in LABELS]
+    best = (
+        pl.when((not_de >= up) & (not_de >= down))
+        .then(texts[0])
+        .when(up >= down)
+        .then(texts[1])
+        .when(down > up)
+        .then(texts[2])
+    )
+    return table.select(best.alias("answer")).to_series()
+
+
+def uniform_where_missing(table: pl.DataFrame) -> pl.DataFrame:
+    """The declared rule for a question without an answer, whether unread or not in the file.
+
+    It stays null, hence wrong for accuracy, and all three classes get the probability 1/3
+    (whatever the file says), hence a rank in the middle for an AUROC.
+
+    Args:
+        table: Columns answer, p_not_de, p_up, p_down.
+
+    Returns:
+        The table with these probabilities.
+    """
+    return table.with_columns(
+        pl.when(pl.col("answer").is_null()).then(1 / 3).otherwise(pl.col(name)).alias(name)
+        for name in PROBABILITIES
+    )
+
+
+def is_soft(table: pl.DataFrame) -> bool:
+    """Whether any row has a probability other than 0 and 1.
+
+    Hard answers have a single point on the ROC curve, so that their AUROC is not comparable with
+    that of graded probabilities.
+    """
+    return bool(
+        table.select(pl.any_horizontal(pl.col(PROBABILITIES).is_between(0, 1, "none")))
+        .to_series()
+        .any()
+    )

@@ -1,0 +1,337 @@
+"""Questions: what a perturbation does to a gene in a cell line.
+
+Reads PerturbQA (Wu et al., ICLR 2025) or a user's own table, splits it into train and test, and
+says who leaks into whom.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from synthpert.errors import InputError
+from synthpert.tables import (
+    check_names,
+    check_unique,
+    read_parquet_table,
+    read_text_table,
+    refuse,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+logger = logging.getLogger(__name__)
+
+
+class Label(StrEnum):
+    """The three outcomes of a question, in the words of PerturbQA's and SynthPert's prompts."""
+
+    NOT_DE = "not differentially expressed"
+    UP = "upregulated"
+    DOWN = "downregulated"
+
+
+# The index order of every array and confusion matrix: p_not_de, p_up, p_down.
+LABELS: Final[tuple[Label, ...]] = (Label.NOT_DE, Label.UP, Label.DOWN)
+LABEL_DTYPE: Final = pl.Enum([label.value for label in LABELS])
+CELL_LINES: Final = ("k562", "rpe1", "hepg2", "jurkat")
+
+KEY: Final = ["cell_line", "pert", "gene"]
+BENCHMARK_COLUMNS: Final = ["pert", "gene", "label", "split"]
+TABLE_SUFFIXES: Final = {".csv": ",", ".tsv": "\t", ".parquet": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """How does `gene` respond in `cell_line` when `pert` is knocked down?
+
+    Attributes:
+        cell_line: One of `CELL_LINES`, or a name of the user's own.
+        pert: Symbol of the perturbed gene.
+        gene: Symbol of the measured gene.
+    """
+
+    cell_line: str
+    pert: str
+    gene: str
+
+
+def to_questions(table: pl.DataFrame) -> list[Question]:
+    """One `Question` per row of `table` (columns cell_line, pert, gene), in its order."""
+    return [Question(*row) for row in table.select(KEY).iter_rows()]
+
+
+def find_data(data: Path | str | None = None) -> Path:
+    """Find the benchmark's folder, and log which one was taken and why.
+
+    Args:
+        data: The folder, where the caller was told one.
+
+    Returns:
+        `data`; else `$SYNTHPERT_DATA`; else `./data/perturbqa` where that exists; else the
+        bundled sample.
+    """
+    folder, why = Path(__file__).with_name("sample"), "the bundled sample"
+    if data is not None:
+        folder, why = Path(data), "as asked"
+    elif os.environ.get("SYNTHPERT_DATA"):
+        folder, why = Path(os.environ["SYNTHPERT_DATA"]), "$SYNTHPERT_DATA"
+    elif Path("data/perturbqa").is_dir():
+        folder, why = Path("data/perturbqa"), "./data/perturbqa"
+    logger.info("questions from %s (%s)", folder, why)
+    return folder
+
+
+def read_questions(
+    data: Path | str | None = None, cell_lines: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Read PerturbQA's two tables of each cell line into one labelled table.
+
+    Args:
+        data: Folder with CELL-de.csv and CELL-dir.csv (plain or .gz); None as in `find_data`.
+        cell_lines: Which cell lines, in this order; None for all in the folder. PerturbQA's
+            k562_set files hold gene sets, another task, and are never a cell line.
+
+    Returns:
+        Columns cell_line, pert, gene (String), label (`LABEL_DTYPE`), split (train or test); one
+        row per row of the CELL-de files, in their order.
+
+    Raises:
+        InputError: If a cell line is not there or a file is not as PerturbQA ships it.
+    """
+    folder = find_data(data)
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "no such folder"
+        raise InputError(what, file=folder, expected="a folder with CELL-de.csv and CELL-dir.csv")
+    present = _cell_lines_in(folder)
+    if not present:
+        raise InputError("no cell line in this folder", file=folder, expected="CELL-de.csv")
+    asked = present if cell_lines is None else list(dict.fromkeys(cell_lines))
+    unknown = [name for name in asked if name not in present]
+    if unknown or not asked:
+        raise InputError(
+            "unknown cell line" if unknown else "no cell line asked for",
+            file=folder,
+            got=unknown[0] if unknown else None,
+            expected=f"one of {', '.join(present)}",
+        )
+    return pl.concat([_read_cell_line(folder, name) for name in asked])
+
+
+def read_table(path: Path | str) -> pl.DataFrame:
+    """Read a user's own table of questions.
+
+    Args:
+        path: .csv, .tsv (both plain or .gz) or .parquet with the columns cell_line, pert, gene
+            and, if known, label: one of the three texts of `Label`.
+
+    Returns:
+        cell_line, pert, gene (String), label (`LABEL_DTYPE`) if it is there, then the other
+        columns as they are (text, from a text file).
+
+    Raises:
+        InputError: At the first row that is not a sound question, or stands twice.
+    """
+    path = Path(path)
+    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+    if suffix not in TABLE_SUFFIXES:
+        raise InputError(
+            "unknown kind of table", file=path, got=suffix, expected=", ".join(TABLE_SUFFIXES)
+        )
+    separator = TABLE_SUFFIXES[suffix]
+    table = (
+        read_text_table(path, KEY, separator)
+        if separator
+        else read_parquet_table(path, KEY, ["label"])
+    )
+    if table.is_empty():
+        raise InputError("table has no rows", file=path)
+    check_names(table, path, ["cell_line"], dates=False)
+    check_names(table, path, ["pert", "gene"])
+    columns = list(KEY)
+    if "label" in table.columns:
+        known = [label.value for label in LABELS]
+        bad = ~pl.col("label").is_in(known)
+        expected = " | ".join(known)
+        refuse(table, bad, "unknown label", file=path, column="label", expected=expected)
+        table = table.with_columns(pl.col("label").cast(LABEL_DTYPE))
+        columns.append("label")
+    check_unique(table, path, KEY)
+    return table.select(columns + [name for name in table.columns if name not in columns])
+
+
+def split_questions(
+    questions: pl.DataFrame, split: str = "default"
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split questions into train and test.
+
+    Args:
+        questions: As `read_questions` returns them.
+        split: `default`, the benchmark's own; `strict`, the same test rows but no train row, of
+            any cell line, whose perturbation is tested in some cell line; `held_out:CELL`, train
+            on every row of the other cell lines and test on every row of CELL (the paper's
+            cross-cell-line protocol).
+
+    Returns:
+        (train, test), with the columns and the order of `questions`.
+
+    Raises:
+        InputError: If there is no such split or cell line.
+    """
+    name, _, cell_line = split.partition(":")
+    if name == "held_out":
+        present = questions["cell_line"].unique(maintain_order=True).to_list()
+        if cell_line not in present or len(present) == 1:
+            raise InputError(
+                "held-out cell line is the only one"
+                if cell_line in present
+                else "unknown cell line",
+                file="split",
+                got=split,
+                expected=" | ".join(f"held_out:{line}" for line in present),
+            )
+        held_out = pl.col("cell_line") == cell_line
+        return questions.filter(~held_out), questions.filter(held_out)
+    if split not in ("default", "strict"):
+        raise InputError(
+            "unknown split", file="split", got=split, expected="default | strict | held_out:CELL"
+        )
+    if "split" not in questions.columns:
+        raise InputError("column is missing", column="split", got=", ".join(questions.columns))
+    unknown = questions["split"].unique().drop_nulls().to_list()
+    unknown = sorted(set(unknown) - {"train", "test"})
+    if unknown or questions["split"].null_count():
+        got = unknown[0] if unknown else ""
+        raise InputError("unknown value", column="split", got=got, expected="train | test")
+    train, test = (questions.filter(pl.col("split") == part) for part in ("train", "test"))
+    if split == "strict":
+        train = train.filter(~pl.col("pert").is_in(test["pert"].unique().implode()))
+    return train, test
+
+
+def leakage(train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
+    """Count how much of a test set the training set has already seen.
+
+    Args:
+        train: Columns cell_line, pert, gene.
+        test: The same and label.
+
+    Returns:
+        One row per cell line of `test` and one called `all`: `rows`, `perts` (distinct
+        perturbations), `de_rows`; the rows whose perturbation is trained on in another cell line
+        (`other_line`), in the same one (`same_line`) or in none (`unseen`); the rows whose exact
+        (pert, gene) pair is trained on in another cell line (`pairs`) and those of them that
+        are differentially expressed (`de_pairs`). Each count has a `…_share`, from 0 to 1:
+        of the rows, and for `de_pairs` of `de_rows` (NaN where there are none).
+    """
+    seen_pert = _trained_elsewhere(train, test, ["pert"])
+    seen_pair = _trained_elsewhere(train, test, ["pert", "gene"])
+    facts = test.select(
+        "cell_line",
+        "pert",
+        de=pl.col("label") != Label.NOT_DE.value,
+        other_line=seen_pert["elsewhere"],
+        same_line=seen_pert["here"],
+        pair=seen_pair["elsewhere"],
+    )
+    counts = {
+        "rows": pl.len(),
+        "perts": pl.col("pert").n_unique(),
+        "de_rows": pl.col("de").sum(),
+        "other_line": pl.col("other_line").sum(),
+        "same_line": pl.col("same_line").sum(),
+        "unseen": (~pl.col("other_line") & ~pl.col("same_line")).sum(),
+        "pairs": pl.col("pair").sum(),
+        "de_pairs": (pl.col("pair") & pl.col("de")).sum(),
+    }
+    each = facts.group_by("cell_line", maintain_order=True).agg(**counts)
+    whole = facts.select(cell_line=pl.lit("all"), **counts)
+    shares = {
+        f"{name}_share": pl.col(name) / pl.col("de_rows" if name == "de_pairs" else "rows")
+        for name in ("other_line", "same_line", "unseen", "pairs", "de_pairs")
+    }
+    return pl.concat([each, whole]).with_columns(**shares)
+
+
+def _trained_elsewhere(train: pl.DataFrame, test: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    """For each row of `test`: is its `key` trained on in its own cell line, in another one?"""
+    trained = train.select("cell_line", *key).unique()
+    lines = trained.group_by(key).agg(lines=pl.len())
+    own = trained.with_columns(own=pl.lit(1, pl.UInt32))
+    keys = test.select("cell_line", *key)
+    joined = keys.join(lines, on=key, how="left", maintain_order="left").join(
+        own, on=["cell_line", *key], how="left", maintain_order="left"
+    )
+    return joined.select(
+        here=pl.col("own").is_not_null(),
+        elsewhere=pl.col("lines").fill_null(0) > pl.col("own").fill_null(0),
+    )
+
+
+def _cell_lines_in(folder: Path) -> list[str]:
+    """The cell lines that have a CELL-de file, the benchmark's four first."""
+    names = {path.name.removesuffix(".gz") for path in folder.glob("*-de.csv*")}
+    found = {name.removesuffix("-de.csv") for name in names if name.endswith("-de.csv")}
+    found = {name for name in found if not name.endswith("_set")}
+    return [name for name in CELL_LINES if name in found] + sorted(found.difference(CELL_LINES))
+
+
+def _read_cell_line(folder: Path, cell_line: str) -> pl.DataFrame:
+    """One cell line's labelled rows, in the order of its CELL-de file."""
+    de, de_path = _read_task(folder, f"{cell_line}-de.csv")
+    direction, direction_path = _read_task(folder, f"{cell_line}-dir.csv")
+    if de.is_empty():
+        raise InputError("table has no rows", file=de_path)
+    _check_directions(de, direction, direction_path)
+    directions = direction.select("pert", "gene", up="label")
+    table = de.join(directions, on=["pert", "gene"], how="left", maintain_order="left")
+    unknown = (pl.col("label") == "1") & pl.col("up").is_null()
+    what = f"differentially expressed, but no such pair in {direction_path.name}"
+    refuse(table, unknown, what, file=de_path, column="label", expected="its direction")
+    label = (
+        pl.when(pl.col("label") == "0")
+        .then(pl.lit(Label.NOT_DE.value, LABEL_DTYPE))
+        .when(pl.col("up") == "1")
+        .then(pl.lit(Label.UP.value, LABEL_DTYPE))
+        .otherwise(pl.lit(Label.DOWN.value, LABEL_DTYPE))
+    )
+    return table.select(
+        pl.lit(cell_line).alias("cell_line"), "pert", "gene", label=label, split="split"
+    )
+
+
+def _read_task(folder: Path, name: str) -> tuple[pl.DataFrame, Path]:
+    """One of a cell line's two files (plain or .gz), each row checked for itself."""
+    plain, packed = folder / name, folder / f"{name}.gz"
+    path = packed if packed.is_file() and not plain.exists() else plain
+    table = read_text_table(path, BENCHMARK_COLUMNS).select(BENCHMARK_COLUMNS)
+    check_names(table, path, ["pert", "gene"])
+    for column, known in (("label", ["0", "1"]), ("split", ["train", "test"])):
+        bad = ~pl.col(column).is_in(known)
+        expected = " or ".join(known)
+        refuse(table, bad, f"unknown {column}", file=path, column=column, expected=expected)
+    check_unique(table, path, ["pert", "gene"])
+    return table, path
+
+
+def _check_directions(de: pl.DataFrame, direction: pl.DataFrame, path: Path) -> None:
+    """Refuse a direction of a pair that is not differentially expressed or in the other split."""
+    joined = direction.join(
+        de, on=["pert", "gene"], how="left", suffix="_de", maintain_order="left"
+    )
+    missing, other = pl.col("label_de").is_null(), pl.col("label_de") == "0"
+    refuse(
+        joined, missing, "pair has no row in the -de file", file=path, column="gene", expected="one"
+    )
+    what = "pair is not differentially expressed in the -de file"
+    refuse(joined, other, what, file=path, column="label", expected="label 1 there")
+    moved = pl.col("split") != pl.col("split_de")
+    what = "split differs from the -de file"
+    refuse(joined, moved, what, file=path, column="split", expected="the same in both files")

@@ -1,0 +1,342 @@
+"""The student: a causal language model that learns to reason from traces.
+
+Any Hugging Face causal language model, by name or folder; LoRA by PEFT on a bfloat16 (or 4-bit)
+base, or full fine-tuning. Weights are built in `configure_model`, so a configuration of an 8B model
+is instantiated and checked without them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from synthpert import bases
+from synthpert.encoding import IGNORED, Encoder, LossOn, Template
+from synthpert.errors import InputError
+from synthpert.generation import Decoding, Engine, HFEngine
+from synthpert.losses import CrossEntropy, Supervised, TokenLoss
+from synthpert.prompts import load_prompts
+from synthpert.scratch import Scratch
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from synthpert.prompts import PromptSet
+    from synthpert.questions import Label, Question
+
+log = logging.getLogger(__name__)
+
+# Logits of this many elements at a time (256 positions of a 128k vocabulary) are computed, and
+# recomputed in the backward pass, so that the full (T, V) logits never exist.
+_LOGITS_AT_ONCE = 2**25
+
+
+class Student(L.LightningModule):
+    """Fine-tunes a base model on examples and answers questions with it.
+
+    A batch is a dict of `input_ids` and `labels` (B, T) int64, right-padded, `lengths`,
+    `answer_start` and `label` (B,) int64, as `data_modules.batching.collate` makes it.
+
+    Args:
+        base: Name or folder of a Hugging Face causal language model.
+        prompts: Name of a prompt set, or the path of a YAML file.
+        max_tokens: Longer examples are dropped and counted, never cut.
+        loss_on: Tokens trained on: the completion, everything, or the answer alone.
+        template: `own`, or `as_shipped` to send completions through the chat template.
+        lora: The adapters; null for full fine-tuning.
+        quantize: `4bit` loads the base in NF4 by bitsandbytes; needs `lora`.
+        dtype: Type of the base's weights. Adapters and optimiser states are float32 always.
+        loss: Loss of the supervised tokens, by `class_path`; cross entropy if null.
+        learning_rate: Peak learning rate of AdamW.
+        weight_decay: Decoupled weight decay of AdamW.
+        warmup_steps: Optimiser steps of linear warm-up.
+        schedule: What follows the warm-up: `linear` decay to zero, or `constant`.
+        gradient_checkpointing: Recompute activations in the backward pass to save memory.
+        decoding: How completions are decoded when questions are answered.
+        scratch: If given, a base that does not exist yet is made from nothing in this size.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        prompts: str = "paper",
+        max_tokens: int = 2048,
+        loss_on: LossOn = "completion",
+        template: Template = "own",
+        lora: bases.Lora | None = None,
+        quantize: Literal["4bit"] | None = None,
+        dtype: Literal["bfloat16", "float32"] = "bfloat16",
+        loss: TokenLoss | None = None,
+        learning_rate: float = 1e-4,
+        weight_decay: float = 0.0,
+        warmup_steps: int = 5,
+        schedule: Literal["linear", "constant"] = "linear",
+        gradient_checkpointing: bool = False,
+        decoding: Decoding = Decoding(),  # noqa: B008 - frozen
+        scratch: Scratch | None = None,
+    ) -> None:
+        super().__init__()
+        if quantize and lora is None:
+            raise InputError("a 4-bit base cannot be trained itself", column="model.lora",
+                             expected="LoRA settings")
+        self.base, self.lora, self.quantize, self.dtype_name = base, lora, quantize, dtype
+        self.prompts: PromptSet = load_prompts(prompts)
+        self.max_tokens, self.loss_on, self.template = max_tokens, loss_on, template
+        self.loss = loss or CrossEntropy()
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.warmup_steps, self.schedule = warmup_steps, schedule
+        self.gradient_checkpointing = gradient_checkpointing
+        self.decoding, self.scratch = decoding, scratch
+        self.network: nn.Module | None = None
+        self.engine: Engine | None = None
+        # The frozen base is not saved, so `on_load_checkpoint` checks the keys instead.
+        self.strict_loading = False
+        self._step_loss: list[Tensor] = []
+        self._step_tokens: list[Tensor] = []
+
+    # Building
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The renderer of this student's tokenizer and prompt set; loads the tokenizer."""
+        return Encoder(
+            bases.load_tokenizer(self.base),
+            self.prompts,
+            self.max_tokens,
+            self.loss_on,
+            self.template,
+        )
+
+    @property
+    def causal_lm(self) -> Any:
+        """The transformers model with the adapters in place."""
+        if self.network is None:
+            raise RuntimeError("configure_model has not run yet")
+        inner = getattr(self.network, "get_base_model", None)
+        return inner() if inner else self.network
+
+    def prepare_data(self) -> None:
+        """Make the base from nothing where `scratch` asks for one; once a node."""
+        if self.scratch is not None:
+            texts = self.trainer.datamodule.texts(self.prompts)  # type: ignore[attr-defined]
+            bases.ensure_scratch(Path(self.base), self.scratch, texts)
+
+    def configure_model(self) -> None:
+        """Load the base, put the adapters on it, choose how the loss is computed."""
+        if self.network is not None:
+            return
+        device = self._trainer.strategy.root_device if self._trainer else torch.device("cpu")
+        self.network = bases.load_network(
+            self.base, self.dtype_name, self.quantize, self.lora, device
+        )
+        if self.gradient_checkpointing:
+            self.causal_lm.gradient_checkpointing_enable({"use_reentrant": False})
+        tokenizer = self.encoder.tokenizer
+        pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (
+            tokenizer.eos_token_id
+        )
+        self.engine = HFEngine(self.causal_lm, pad, tokenizer.eos_token_id, self._text)
+        self._splits = bases.head_is_last(self.causal_lm)
+
+    def _text(self, ids: Sequence[int]) -> str:
+        return str(self.encoder.tokenizer.decode(list(ids), skip_special_tokens=False))
+
+    # Training
+
+    def on_fit_start(self) -> None:
+        """Hold the types that training relies on: trained weights and optimiser in float32."""
+        wrong = {p.dtype for p in self.parameters() if p.requires_grad} - {torch.float32}
+        if wrong:
+            raise InputError(
+                "trained weights are not float32",
+                column="trainer.precision / model.dtype",
+                got=", ".join(sorted(str(each) for each in wrong)),
+                expected="trainer.precision bf16-mixed or 32-true; model.dtype float32 without lora",
+            )
+
+    def on_train_start(self) -> None:
+        """Put the network in train mode: `from_pretrained` leaves it in eval, and Lightning too."""
+        assert self.network is not None
+        self.network.train()
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Sum the loss over the supervised tokens of a micro-batch.
+
+        Returns:
+            A scalar whose gradient, after Lightning's division by micro-batches and ranks, is that
+            of the sum; `on_before_optimizer_step` divides by the tokens of the whole step.
+        """
+        total, count = self.token_loss(batch)
+        self._step_loss.append(total.detach())
+        self._step_tokens.append(count)
+        return total * (self.trainer.accumulate_grad_batches * self.trainer.world_size)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Divide the gradients by the supervised tokens of all micro-batches and ranks."""
+        sums = torch.stack([torch.stack(self._step_loss).sum().double(),
+                            torch.stack(self._step_tokens).sum().double()])
+        loss, tokens = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        self._step_loss.clear()
+        self._step_tokens.clear()
+        grads = [p.grad for p in self.parameters() if p.grad is not None]
+        torch._foreach_mul_(grads, 1.0 / float(tokens.clamp(min=1)))
+        norm = torch.nn.utils.get_total_norm(grads)
+        self.log_dict(
+            {"train_loss": (loss / tokens.clamp(min=1)).float(), "grad_norm": norm},
+            on_step=True, on_epoch=False, prog_bar=True,
+        )
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Log the mean loss a supervised token over the whole validation set."""
+        total, count = self.token_loss(batch)
+        self.log(
+            "val_loss", total / count.clamp(min=1), batch_size=int(count), sync_dist=True,
+            prog_bar=True,
+        )
+
+    def token_loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Compute the loss of a batch, never holding the logits of all its positions.
+
+        Args:
+            batch: As the class describes it.
+
+        Returns:
+            The sum over supervised tokens and their number, both scalars.
+        """
+        targets = batch["labels"][:, 1:]
+        mask = targets != IGNORED
+        place = torch.arange(1, batch["labels"].shape[1], device=targets.device)
+        in_answer = place >= batch["answer_start"][:, None]
+        label = batch["label"][:, None].expand_as(targets)
+        supervised = Supervised(targets[mask], in_answer[mask], label[mask])
+        # No attention mask: padding is on the right, where a causal model never looks back from.
+        if self._splits:
+            decoder, head = self.causal_lm.get_decoder(), self.causal_lm.get_output_embeddings()
+            states = decoder(input_ids=batch["input_ids"], use_cache=False).last_hidden_state
+            states = states[:, :-1][mask]
+        else:
+            states = self.causal_lm(input_ids=batch["input_ids"], use_cache=False).logits
+            states, head = states[:, :-1][mask], nn.Identity()
+        return self._sum_loss(states, head, supervised), mask.sum()
+
+    def _sum_loss(self, states: Tensor, head: nn.Module, supervised: Supervised) -> Tensor:
+        size = max(1, _LOGITS_AT_ONCE // self.causal_lm.config.vocab_size)
+        if len(states) <= size:
+            return self.loss(head(states), supervised).sum()
+        total = states.new_zeros((), dtype=torch.float32)
+        for start in range(0, len(states), size):
+            part = slice(start, start + size)
+            total = total + torch.utils.checkpoint.checkpoint(
+                lambda x, s: self.loss(head(x), s).sum(),
+                states[part], supervised[part], use_reentrant=False,
+            )
+        return total
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW over the trained weights, linear warm-up, then the schedule."""
+        trained = [p for p in self.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(
+            trained, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
+        )
+        warmup = self.warmup_steps
+        steps = self.trainer.estimated_stepping_batches if self.schedule == "linear" else 0
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / (warmup + 1)
+            if self.schedule == "constant":
+                return 1.0
+            return max(0.0, (steps - step) / max(1, steps - warmup))
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    # Answering
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, pl.DataFrame]:
+        """Answer a batch of questions; `predictions` holds a row each."""
+        return {"predictions": self.predictions(batch["questions"], batch["labels"])}
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, pl.DataFrame]:
+        """Answer a batch of questions, as `test_step` does."""
+        return self.test_step(batch, batch_idx)
+
+    def predictions(
+        self,
+        questions: Sequence[Question],
+        labels: Sequence[Label | None],
+        *,
+        probabilities: bool = True,
+    ) -> pl.DataFrame:
+        """Answer questions by generation.
+
+        Args:
+            questions: N questions.
+            labels: What is known of their outcome, copied into the table.
+            probabilities: Whether to score the three labels after the model's own reasoning.
+
+        Returns:
+            N rows of `PREDICTION_SCHEMA`, in order; the model's mode and the random state are as
+            they were.
+        """
+        from synthpert.answering import answer
+
+        assert self.engine is not None
+        return answer(
+            self.engine, self.encoder, questions, labels, self.decoding,
+            probabilities=probabilities, model=self.name,
+        )
+
+    @property
+    def name(self) -> str:
+        """The base's name and whether it carries adapters."""
+        return Path(self.base).name + ("+lora" if self.lora else "")
+
+    # Checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what was trained and what it was trained on; the base is not ours to copy."""
+        trained = {name for name, p in self.named_parameters() if p.requires_grad}
+        checkpoint["state_dict"] = {
+            name: tensor for name, tensor in checkpoint["state_dict"].items() if name in trained
+        }
+        checkpoint["student"] = self._identity()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another base, other adapters or, to train on, another prompt set.
+
+        Raises:
+            InputError: Which of these differs.
+        """
+        saved = checkpoint.get("student", {})
+        for key, value in self._identity().items():
+            if saved.get(key) == value:
+                continue
+            if key == "prompt_id" and not self.trainer.training:
+                log.warning("trained with prompts %s, asked with %s", saved.get(key), value)
+                continue
+            raise InputError("the checkpoint is of another student", file="ckpt_path", column=key,
+                             got=saved.get(key), expected=repr(value))
+        trained = {name for name, p in self.named_parameters() if p.requires_grad}
+        odd = sorted(trained ^ set(checkpoint["state_dict"]))
+        if odd:
+            raise InputError("the checkpoint's weights are not the student's", file="ckpt_path",
+                             got=f"{len(odd)} keys missing or unexpected, {odd[0]} first")
+
+    def _identity(self) -> dict[str, str]:
+        return {
+            "base": f"{self.base} ({bases.fingerprint(self.causal_lm, self.encoder.tokenizer)})",
+            "lora": str(self.lora),
+            "prompt_id": self.prompts.prompt_id,
+        }

@@ -1,0 +1,300 @@
+"""Traces: a teacher's reasoning and answer, graded by a critic; their file, and which are kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from synthpert.answers import Answer, Grade, ParseStatus, parse_answer, parse_grade
+from synthpert.errors import InputError
+from synthpert.questions import LABEL_DTYPE, LABELS, Label
+from synthpert.tables import FIRST_ROW, check_file, read_parquet_table, read_text_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+GRADE_DTYPE = pl.Enum([grade.value for grade in Grade])
+TRACE_SCHEMA = pl.Schema(
+    {
+        "cell_line": pl.String(),
+        "pert": pl.String(),
+        "gene": pl.String(),
+        "label": LABEL_DTYPE,
+        "question": pl.String(),
+        "reasoning": pl.String(),
+        "answer": LABEL_DTYPE,
+        "response": pl.String(),
+        "grade": GRADE_DTYPE,
+        "critique": pl.String(),
+        "teacher": pl.String(),
+        "critic": pl.String(),
+        "prompt_id": pl.String(),
+        "label_blind": pl.Boolean(),
+        "key": pl.String(),
+    }
+)
+_KEY = ("cell_line", "pert", "gene")
+_NEEDED = (*_KEY, "label", "reasoning", "answer")
+_TEXTS = tuple(name for name in TRACE_SCHEMA if name != "label_blind")
+# The columns of the CSV that the paper's authors released, and ours.
+_RELEASED = {
+    "pert": "pert",
+    "gene": "gene",
+    "cell_type": "cell_line",
+    "true_answer": "label",
+    "user_prompt": "question",
+    "assistant_response": "response",
+    "generated_thinking": "reasoning",
+    "generated_answer": "answer",
+    "critic_evaluation": "grade",
+    "critic_reasoning": "critique",
+}
+# What a teacher who was told the outcome says when it leans on that instead of on biology.
+_LEAK = re.compile(
+    r"\b(?:as (?:is )?given|is given to (?:you|me|us)|given that the (?:outcome|answer|label)"
+    r"|the (?:provided|given|stated) (?:outcome|answer|label)|(?:we|i) (?:are|am|were|was) told)\b"
+)
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class RejectReason(StrEnum):
+    """Why a trace is not kept; the first that holds, in this order."""
+
+    ABSTAINED = "abstained"
+    NO_ANSWER = "no_answer"
+    WRONG_ANSWER = "wrong_answer"
+    EMPTY_REASONING = "empty_reasoning"
+    LEAKS_LABEL = "leaks_label"
+    NO_GRADE = "no_grade"
+    GRADE_TOO_LOW = "grade_too_low"
+
+
+def reject_reason(
+    answer: Answer | Label | None,
+    label: Label,
+    grade: Grade | None,
+    grades: Collection[str],
+    reasoning: str | None,
+) -> RejectReason | None:
+    """The keep rule.
+
+    Args:
+        answer: The teacher's answer, as read.
+        label: The true outcome.
+        grade: The critic's grade, as read.
+        grades: The grades to keep; if empty, no grade is asked for.
+        reasoning: The teacher's thought.
+
+    Returns:
+        Why the trace is rejected, or None if it is kept.
+    """
+    abstained = isinstance(answer, Answer) and answer.status is ParseStatus.ABSTAIN
+    answered = answer.label if isinstance(answer, Answer) else answer
+    if answered is None:
+        return RejectReason.ABSTAINED if abstained else RejectReason.NO_ANSWER
+    if answered != label:
+        return RejectReason.WRONG_ANSWER
+    words = (reasoning or "").lower().split()
+    if not words:
+        return RejectReason.EMPTY_REASONING
+    if _LEAK.search(" ".join(words)):
+        return RejectReason.LEAKS_LABEL
+    if not grades or grade in grades:
+        return None
+    return RejectReason.NO_GRADE if grade is None else RejectReason.GRADE_TOO_LOW
+
+
+def select(traces: pl.DataFrame, grades: Collection[str]) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Apply the keep rule to a table.
+
+    Args:
+        traces: Columns of `TRACE_SCHEMA`.
+        grades: The grades to keep; if empty, no grade is asked for.
+
+    Returns:
+        The kept rows in their order, and the number of rejected rows by reason.
+
+    Raises:
+        InputError: If one of `grades` is no grade.
+    """
+    for grade in grades:
+        if grade not in list(Grade):
+            raise InputError("unknown grade", got=str(grade), expected=", ".join(Grade))
+    reasons = [
+        reject_reason(answer and Label(answer), Label(label), grade and Grade(grade), grades, why)
+        for answer, label, grade, why in traces.select(
+            "answer", "label", "grade", "reasoning"
+        ).iter_rows()
+    ]
+    counts = Counter(reasons)
+    kept = traces.filter(pl.Series([reason is None for reason in reasons], dtype=pl.Boolean))
+    return kept, {str(reason): counts[reason] for reason in RejectReason if counts[reason]}
+
+
+def leaked(traces: pl.DataFrame, test_questions: pl.DataFrame) -> pl.DataFrame:
+    """Find the traces that stand in a test split.
+
+    Args:
+        traces: With the columns cell_line, pert and gene.
+        test_questions: The test split, with the same columns.
+
+    Returns:
+        The rows of `traces` whose question is one of `test_questions`.
+    """
+    return traces.join(test_questions, on=_KEY, how="semi", maintain_order="left")
+
+
+def write_traces(traces: pl.DataFrame, path: Path | str) -> None:
+    """Write a trace file whole or not at all.
+
+    Args:
+        traces: Columns of `TRACE_SCHEMA`; those it lacks are written as nulls.
+        path: Ends in .parquet or .jsonl; its folder is made where needed.
+
+    Raises:
+        InputError: If the path ends otherwise, or cannot be written.
+        ValueError: If the table has a column that the schema has not.
+    """
+    path = Path(path)
+    writers: dict[str, Callable[[pl.DataFrame, Path], object]] = {
+        ".parquet": lambda frame, file: frame.write_parquet(file),
+        ".jsonl": lambda frame, file: frame.write_ndjson(file),
+    }
+    if path.suffix not in writers:
+        raise InputError("traces are written by suffix", file=path, expected=" or ".join(writers))
+    unknown = sorted(set(traces.columns) - set(TRACE_SCHEMA))
+    if unknown:
+        raise ValueError(f"not columns of a trace: {', '.join(unknown)}")
+    beside = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writers[path.suffix](_complete(traces), beside)
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror or error}", file=path) from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_traces(path: Path | str) -> pl.DataFrame:
+    """Read a trace file and check every row.
+
+    Needed are cell_line, pert, gene, label, reasoning and answer. Answers and grades are null or
+    in the official words; in the released CSV they are model text, null where not readable.
+
+    Args:
+        path: A .parquet or .jsonl file with the columns of `TRACE_SCHEMA`, or a .csv file with
+            the columns of the paper's release.
+
+    Returns:
+        The columns of `TRACE_SCHEMA` in the order of the file's rows; other columns are left out.
+
+    Raises:
+        InputError: If the file cannot be read, lacks a needed column, or a row has no question, an
+            unknown label, answer or grade.
+    """
+    path = Path(path)
+    first_row = FIRST_ROW
+    if path.suffix == ".parquet":
+        table = read_parquet_table(path, _NEEDED, _TEXTS)
+        blind = table.schema.get("label_blind", pl.Boolean())
+        if blind != pl.Boolean():
+            raise InputError(
+                "wrong type", file=path, column="label_blind", got=str(blind), expected="Boolean"
+            )
+    elif path.suffix == ".jsonl":
+        table, first_row = _read_jsonl(path), 1
+    elif path.suffix == ".csv" or path.suffixes[-2:] == [".csv", ".gz"]:
+        table = _read_released(path)
+    else:
+        raise InputError("not a trace file", file=path, expected=".parquet, .jsonl or .csv")
+    _check(table, path, first_row)
+    return _complete(table)
+
+
+def _complete(table: pl.DataFrame) -> pl.DataFrame:
+    return table.select(
+        (pl.col(name) if name in table.columns else pl.lit(None).alias(name)).cast(dtype)
+        for name, dtype in TRACE_SCHEMA.items()
+    )
+
+
+def _read_jsonl(path: Path) -> pl.DataFrame:
+    check_file(path)
+    raw = path.read_bytes().rstrip()
+    lines = raw.split(b"\n") if raw else []
+    rows = [_read_line(line, path, row) for row, line in enumerate(lines, 1)]
+    schema = {name: pl.Boolean() if name == "label_blind" else pl.String() for name in TRACE_SCHEMA}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _read_line(line: bytes, path: Path, row: int) -> list[Any]:
+    try:
+        trace = json.loads(line)
+    except (ValueError, RecursionError):
+        trace = None
+    if not isinstance(trace, dict):
+        raise InputError("not a line of JSON", file=path, row=row, expected="one object a line")
+    for name in _NEEDED:
+        if name not in trace:
+            raise InputError("column is missing", file=path, row=row, column=name)
+    values = [trace.get(name) for name in TRACE_SCHEMA]
+    for name, value in zip(TRACE_SCHEMA, values, strict=True):
+        kind, expected = (bool, "true or false") if name == "label_blind" else (str, "a string")
+        # JSON can escape half a surrogate pair, which no file in UTF-8 can hold.
+        broken = isinstance(value, str) and _SURROGATE.search(value)
+        if value is not None and (broken or not isinstance(value, kind)):
+            raise InputError(
+                "wrong value", file=path, row=row, column=name, got=value, expected=expected
+            )
+    return values
+
+
+def _read_released(path: Path) -> pl.DataFrame:
+    needed = [theirs for theirs, ours in _RELEASED.items() if ours in _NEEDED]
+    table = read_text_table(path, needed)
+    table = table.select(
+        pl.col(theirs).alias(ours) for theirs, ours in _RELEASED.items() if theirs in table.columns
+    )
+    answers = [parse_answer(text or "").label for text in table["answer"]]
+    given = table["grade"] if "grade" in table.columns else [""] * len(table)
+    grades = [parse_grade(text or "").grade for text in given]
+    return table.with_columns(
+        pl.col("cell_line").str.to_lowercase(),
+        pl.col("label").str.strip_chars().str.to_lowercase(),
+        pl.Series("answer", [label and label.value for label in answers], dtype=pl.String),
+        pl.Series("grade", [grade and grade.value for grade in grades], dtype=pl.String),
+    )
+
+
+def _check(table: pl.DataFrame, path: Path, first_row: int) -> None:
+    """Refuse a table at the first row of a column that holds what it must not."""
+    labels, grades = [label.value for label in LABELS], [grade.value for grade in Grade]
+    allowed = {"label": labels, "answer": labels, "grade": grades}
+    for column in [name for name in (*_KEY, *allowed) if name in table.columns]:
+        value = pl.col(column)
+        if column in _KEY:
+            bad = value.str.strip_chars().fill_null("") == ""
+        else:
+            bad = ~value.is_in(allowed[column]).fill_null(column != "label")
+        index = table.select(bad.arg_true().first()).item()
+        if index is not None:
+            raise InputError(
+                f"{column} is empty" if column in _KEY else f"unknown {column}",
+                file=path,
+                row=index + first_row,
+                column=column,
+                got=table[column][index] or "",
+                expected=", ".join(allowed.get(column, ["a name"])),
+            )

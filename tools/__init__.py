@@ -1,0 +1,1 @@
+"""Programs that run once, outside Lightning: one module or folder a verb."""
