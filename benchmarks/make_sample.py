@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from synthpert.perturbqa import BENCHMARK_COLUMNS
 from synthpert.questions import (
-    BENCHMARK_COLUMNS,
     CELL_LINES,
     leakage,
     read_questions,

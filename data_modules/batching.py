@@ -56,14 +56,17 @@ class Examples(Dataset[LabelledExample]):
         rows = self.table[list(indices)]
         labels = [Label(label) for label in rows["label"]]
         reasonings = rows["reasoning"].to_list() if "reasoning" in rows.columns else None
-        made = self.encoder.examples(
-            to_questions(rows), labels, reasonings or [None] * len(rows)
-        )
+        made = self.encoder.examples(to_questions(rows), labels, reasonings or [None] * len(rows))
         found = []
         for index, label, example in zip(indices, labels, made):
             if example is None:
-                raise InputError("an example is too long", row=index, column="model.max_tokens",
-                                 got=self.encoder.max_tokens, expected="more")
+                raise InputError(
+                    "an example is too long",
+                    row=index,
+                    column="model.max_tokens",
+                    got=self.encoder.max_tokens,
+                    expected="more",
+                )
             found.append(LabelledExample(example, LABELS.index(label)))
         return found
 

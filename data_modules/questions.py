@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,6 @@ from data_modules.batching import Examples, ShuffledBatches, collate
 from synthpert.errors import InputError
 from synthpert.questions import (
     Label,
-    find_data,
     read_questions,
     read_table,
     split_questions,
@@ -38,7 +38,8 @@ class QuestionDataModule(L.LightningDataModule):
     by `seed`, and none of their rows is trained on.
 
     Args:
-        data: Folder of PerturbQA; null looks where `synthpert --help` says.
+        data: Folder of PerturbQA; null takes `SYNTHPERT_DATA`, else `./data/perturbqa`, else the
+            bundled sample.
         split: `default`, `strict` or `held_out:CELL`.
         cell_lines: Cell lines to read; all of the folder if null.
         questions: A table of questions to predict in place of the test split.
@@ -100,7 +101,9 @@ class QuestionDataModule(L.LightningDataModule):
                 raise InputError("no example to train on", column="data", expected="at least one")
             log.info(
                 "%s examples to train on, %s to validate on (%s perturbations held out)",
-                f"{len(self.train):,}", f"{len(self.validation):,}", len(self._held_out),
+                f"{len(self.train):,}",
+                f"{len(self.validation):,}",
+                len(self._held_out),
             )
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -170,10 +173,13 @@ class QuestionDataModule(L.LightningDataModule):
             yield from rows["reasoning"]
 
     def _read(self) -> None:
-        questions = read_questions(find_data(self.data), self.cell_lines)
+        questions = read_questions(self.data, self.cell_lines)
+        # A prompt set that offers fewer labels asks only about questions that have one of them.
+        offered = [str(label) for label in self.trainer.lightning_module.prompts.labels]
+        questions = questions.filter(pl.col("label").is_in(offered))
         train, self.test = split_questions(questions, self.split)
         perturbations = train["pert"].unique().sort().to_list()
-        count = round(len(perturbations) * self.validation_share)
+        count = math.ceil(len(perturbations) * self.validation_share)
         order = np.random.default_rng(self.seed).permutation(len(perturbations))
         self._held_out = {perturbations[i] for i in order[:count]}
         self._rows = self.rows(train, self.test)

@@ -70,7 +70,9 @@ class TraceDataModule(QuestionDataModule):
         if len(kept) < len(rows):
             log.warning(
                 "%s of %s traces dropped: longer than %s tokens",
-                f"{len(rows) - len(kept):,}", f"{len(rows):,}", encoder.max_tokens,
+                f"{len(rows) - len(kept):,}",
+                f"{len(rows):,}",
+                encoder.max_tokens,
             )
         return kept
 

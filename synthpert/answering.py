@@ -49,9 +49,7 @@ def answer(
     for sample in range(decoding.samples):
         completions = engine.complete(prompts, decoding, stop, decoding.seed + sample)
         texts = [encoder.decode(each.ids) for each in completions]
-        answers = [
-            parse_answer(text, each.finish_reason) for text, each in zip(texts, completions)
-        ]
+        answers = [parse_answer(text, each.finish_reason) for text, each in zip(texts, completions)]
         shares = torch.full((len(questions), len(LABELS)), float("nan"), dtype=torch.float64)
         if probabilities:
             shares = _shares(engine, encoder, prompts, completions, texts, answers, decoding)

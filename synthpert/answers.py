@@ -36,7 +36,7 @@ _ABSTAIN = (
     r"not sure|unsure|idk)\b"
 )
 _REGULATED = r"[- ]{0,3}regulat(?:ed|ion)\b"
-_UP, _DOWN = (rf"{way}(?:{_REGULATED})?" for way in ("up", "down"))
+_UP, _DOWN = (rf"{way}-?(?:{_REGULATED})?" for way in ("up", "down"))
 # Most positions in a text start none of the groups: looking once is faster than once a group.
 _START = r"(?:\b(?=\w)|(?=[~!≠¬]))"
 _LABELS = re.compile(

@@ -97,9 +97,22 @@ def load_network(
         model = AutoModelForCausalLM.from_pretrained(base, **options)
     except (OSError, ValueError) as error:
         raise _not_found(base, error) from None
+    if quantize == "4bit" and device.type == "cpu":
+        _keep_unpacked(model)
     # A hub's generation_config fills whatever ours leaves open; ours is to be the whole truth.
     model.generation_config = GenerationConfig()
     return model if lora is None else _with_adapters(model, lora)
+
+
+def _keep_unpacked(model: PreTrainedModel) -> None:
+    """Hold bitsandbytes to the weight format that has a backward pass.
+
+    On a CPU with AVX512-BF16 its layers repack themselves at the first forward pass in evaluation
+    mode, and training after that finds no gradient (bitsandbytes 0.50, `Linear4bit.forward`).
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _with_adapters(model: PreTrainedModel, lora: Lora) -> nn.Module:
@@ -116,7 +129,9 @@ def _with_adapters(model: PreTrainedModel, lora: Lora) -> nn.Module:
         return get_peft_model(model, config)
     except ValueError as error:
         raise InputError(
-            "no such layers in the base", column="model.lora.targets", got=list(lora.targets),
+            "no such layers in the base",
+            column="model.lora.targets",
+            got=list(lora.targets),
             expected=str(error),
         ) from None
 
@@ -165,7 +180,9 @@ def ensure_scratch(folder: Path, size: scratch.Scratch, texts: Iterable[str]) ->
         return
     if folder.exists():
         raise InputError(
-            "the folder holds another model", file=folder, column="model.base",
+            "the folder holds another model",
+            file=folder,
+            column="model.base",
             expected="an empty place, or the model of the same data and size; delete it to rebuild",
         )
     scratch.make_base(folder, size, words)
@@ -173,5 +190,9 @@ def ensure_scratch(folder: Path, size: scratch.Scratch, texts: Iterable[str]) ->
 
 def _not_found(base: str, error: Exception) -> InputError:
     first = str(error).strip().splitlines()[0]
-    return InputError(f"cannot load the base model: {first}", column="model.base", got=base,
-                      expected="a Hugging Face name, or a folder with config.json")
+    return InputError(
+        f"cannot load the base model: {first}",
+        column="model.base",
+        got=base,
+        expected="a Hugging Face name, or a folder with config.json",
+    )

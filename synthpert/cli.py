@@ -10,14 +10,17 @@ import os
 import shlex
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jsonargparse
 import lightning as L
+import transformers
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from synthpert.errors import InputError
@@ -41,12 +44,16 @@ class RunCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add `--run`, `--watch` and `--import-from`."""
         parser.add_argument(
-            "--run", type=str | None, default=None,
+            "--run",
+            type=str | None,
+            default=None,
             help="directory of this run (default: runs/CONFIG-TIME); an existing one is not "
             "written over: give --ckpt_path last to go on with it",
         )
         parser.add_argument(
-            "--import-from", type=str | None, default=None,
+            "--import-from",
+            type=str | None,
+            default=None,
             help="package of your own whose classes the YAML may name; found from here",
         )
         parser.add_class_arguments(Watch, "watch")
@@ -59,7 +66,8 @@ class RunCLI(LightningCLI):
         last = self.run / "checkpoints" / "last.ckpt"
         if self.subcommand == "fit" and self.settings.ckpt_path is None and last.exists():
             raise InputError(
-                "this run exists already", file=self.run,
+                "this run exists already",
+                file=self.run,
                 expected="--ckpt_path last to go on with it, or another --run",
             )
         if self.settings.ckpt_path == "last":
@@ -88,14 +96,12 @@ class RunCLI(LightningCLI):
 class _SaveConfig(SaveConfigCallback):
     """Writes the configuration, without secrets, into the run directory and to every logger."""
 
-    def save_config(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str
-    ) -> None:
+    def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         text = self.parser.dump(self.config, skip_none=False)
         config = redact(yaml.safe_load(text))
         folder = Path(trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        name = "config.yaml" if stage == "fit" else f"{stage}.yaml"
+        name = "config.yaml" if stage == "fit" else f"{TrainerFn(stage).value}.yaml"
         (folder / name).write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         for logger in trainer.loggers:
             logger.log_hyperparams(config)
@@ -128,6 +134,7 @@ def main(args: Sequence[str]) -> int:
     """
     args = [_installed(word) for word in args]
     _allow_imports(args)
+    _quieten()
     ending = _Ending()
     if "LOCAL_RANK" not in os.environ:
         os.environ.pop(_RUN_VARIABLE, None)
@@ -144,7 +151,9 @@ def main(args: Sequence[str]) -> int:
     return 0
 
 
-def cli(args: Sequence[str], run: bool = True, trainer_defaults: dict[str, Any] | None = None) -> RunCLI:
+def cli(
+    args: Sequence[str], run: bool = True, trainer_defaults: dict[str, Any] | None = None
+) -> RunCLI:
     """Parse `args` and, if `run`, carry them out; else only build what they describe.
 
     Args:
@@ -152,7 +161,11 @@ def cli(args: Sequence[str], run: bool = True, trainer_defaults: dict[str, Any] 
         run: False instantiates trainer, student and data module, without weights.
         trainer_defaults: Defaults of the trainer's arguments, callbacks to add among them.
     """
-    defaults = {"use_distributed_sampler": False, "num_sanity_val_steps": 0, "log_every_n_steps": 10}
+    defaults = {
+        "use_distributed_sampler": False,
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": 10,
+    }
     return RunCLI(
         Student,
         L.LightningDataModule,
@@ -182,6 +195,20 @@ def _allow_imports(args: Sequence[str]) -> None:
     jsonargparse.set_parsing_settings(
         import_path_denylist=["*"], import_path_allowlist=[*IMPORTABLE, *own]
     )
+
+
+def _quieten() -> None:
+    """Keep what others print on every start from burying what matters."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        # They print through handlers of their own what then reaches ours a second time.
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    # `on_train_start` puts them in train mode.
+    warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start.*")
+    if not sys.stderr.isatty():
+        transformers.utils.logging.disable_progress_bar()
 
 
 def _installed(word: str) -> str:

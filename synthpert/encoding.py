@@ -152,7 +152,9 @@ class Encoder:
 
     def text_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of bare texts: no template, no special tokens."""
-        return [list(ids) for ids in self.tokenizer(list(texts), add_special_tokens=False).input_ids]
+        return [
+            list(ids) for ids in self.tokenizer(list(texts), add_special_tokens=False).input_ids
+        ]
 
     def _join(self, prompt: list[int], completion: list[int], answer_start: int) -> Example:
         ids = [*prompt, *completion, self.tokenizer.eos_token_id]
@@ -162,9 +164,7 @@ class Encoder:
         # model that is not trained on that token never learns to stop.
         return Example(ids, [IGNORED] * first + ids[first:], start)
 
-    def _completions(
-        self, texts: list[str], answers: list[str]
-    ) -> list[tuple[list[int], int]]:
+    def _completions(self, texts: list[str], answers: list[str]) -> list[tuple[list[int], int]]:
         """Ids of each completion and the index of the first token that reaches into its answer."""
         batch = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
         found = []

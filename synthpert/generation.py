@@ -79,7 +79,9 @@ class Engine(Protocol):
         ...
 
     def choice_probabilities(
-        self, contexts: Sequence[Sequence[int]], choices: Sequence[Sequence[Sequence[int]]],
+        self,
+        contexts: Sequence[Sequence[int]],
+        choices: Sequence[Sequence[Sequence[int]]],
         batch_size: int,
     ) -> Tensor:
         """How likely each choice is to follow its context.
@@ -132,7 +134,9 @@ class HFEngine:
 
     @torch.no_grad()
     def choice_probabilities(
-        self, contexts: Sequence[Sequence[int]], choices: Sequence[Sequence[Sequence[int]]],
+        self,
+        contexts: Sequence[Sequence[int]],
+        choices: Sequence[Sequence[Sequence[int]]],
         batch_size: int,
     ) -> Tensor:
         """Score choices; see `Engine.choice_probabilities`. A context is read once for all."""
@@ -194,22 +198,28 @@ class HFEngine:
         ids, mask = self._left_padded(contexts)
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         read = self.model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True,
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            use_cache=True,
             logits_to_keep=1,
         )
         first = read.logits[:, -1].double().log_softmax(-1).cpu()
         count = len(choices[0])
         flat = [list(choice) for row in choices for choice in row]
-        scores = torch.stack(
-            [first[i // count, choice[0]] for i, choice in enumerate(flat)]
-        )
+        scores = torch.stack([first[i // count, choice[0]] for i, choice in enumerate(flat)])
         width = max(len(choice) for choice in flat) - 1
         if width > 0:
             scores = scores + self._score_tails(flat, width, mask, positions, read, count)
         return scores.view(len(contexts), count)
 
     def _score_tails(
-        self, flat: list[list[int]], width: int, mask: Tensor, positions: Tensor, read: object,
+        self,
+        flat: list[list[int]],
+        width: int,
+        mask: Tensor,
+        positions: Tensor,
+        read: object,
         count: int,
     ) -> Tensor:
         """Log-probability of the second and later tokens of B·C choices: (B·C,) float64."""
@@ -251,9 +261,7 @@ class _StopText(StoppingCriteria):
         return torch.tensor(found, device=input_ids.device)
 
 
-def _end_of_text(
-    ids: list[int], stop: str, decode: Callable[[Sequence[int]], str]
-) -> int | None:
+def _end_of_text(ids: list[int], stop: str, decode: Callable[[Sequence[int]], str]) -> int | None:
     """The number of ids after which `stop` is complete for the first time."""
     if stop not in decode(ids):
         return None

@@ -15,14 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from synthpert.checks import check_names, check_unique
 from synthpert.errors import InputError
-from synthpert.tables import (
-    check_names,
-    check_unique,
-    read_parquet_table,
-    read_text_table,
-    refuse,
-)
+from synthpert.perturbqa import read_cell_line
+from synthpert.tables import read_parquet_table, read_text_table, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,8 +40,16 @@ LABEL_DTYPE: Final = pl.Enum([label.value for label in LABELS])
 CELL_LINES: Final = ("k562", "rpe1", "hepg2", "jurkat")
 
 KEY: Final = ["cell_line", "pert", "gene"]
-BENCHMARK_COLUMNS: Final = ["pert", "gene", "label", "split"]
 TABLE_SUFFIXES: Final = {".csv": ",", ".tsv": "\t", ".parquet": None}
+
+# PerturbQA's two columns, "is it differentially expressed" and "does it go up", as one of three.
+_LABELLED: Final = (
+    pl.when(pl.col("label") == "0")
+    .then(pl.lit(Label.NOT_DE.value, LABEL_DTYPE))
+    .when(pl.col("up") == "1")
+    .then(pl.lit(Label.UP.value, LABEL_DTYPE))
+    .otherwise(pl.lit(Label.DOWN.value, LABEL_DTYPE))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,13 @@ def read_questions(
             got=unknown[0] if unknown else None,
             expected=f"one of {', '.join(present)}",
         )
-    return pl.concat([_read_cell_line(folder, name) for name in asked])
+    tables = [
+        read_cell_line(folder, name).select(
+            pl.lit(name).alias("cell_line"), "pert", "gene", label=_LABELLED, split="split"
+        )
+        for name in asked
+    ]
+    return pl.concat(tables)
 
 
 def read_table(path: Path | str) -> pl.DataFrame:
@@ -281,57 +291,3 @@ def _cell_lines_in(folder: Path) -> list[str]:
     found = {name.removesuffix("-de.csv") for name in names if name.endswith("-de.csv")}
     found = {name for name in found if not name.endswith("_set")}
     return [name for name in CELL_LINES if name in found] + sorted(found.difference(CELL_LINES))
-
-
-def _read_cell_line(folder: Path, cell_line: str) -> pl.DataFrame:
-    """One cell line's labelled rows, in the order of its CELL-de file."""
-    de, de_path = _read_task(folder, f"{cell_line}-de.csv")
-    direction, direction_path = _read_task(folder, f"{cell_line}-dir.csv")
-    if de.is_empty():
-        raise InputError("table has no rows", file=de_path)
-    _check_directions(de, direction, direction_path)
-    directions = direction.select("pert", "gene", up="label")
-    table = de.join(directions, on=["pert", "gene"], how="left", maintain_order="left")
-    unknown = (pl.col("label") == "1") & pl.col("up").is_null()
-    what = f"differentially expressed, but no such pair in {direction_path.name}"
-    refuse(table, unknown, what, file=de_path, column="label", expected="its direction")
-    label = (
-        pl.when(pl.col("label") == "0")
-        .then(pl.lit(Label.NOT_DE.value, LABEL_DTYPE))
-        .when(pl.col("up") == "1")
-        .then(pl.lit(Label.UP.value, LABEL_DTYPE))
-        .otherwise(pl.lit(Label.DOWN.value, LABEL_DTYPE))
-    )
-    return table.select(
-        pl.lit(cell_line).alias("cell_line"), "pert", "gene", label=label, split="split"
-    )
-
-
-def _read_task(folder: Path, name: str) -> tuple[pl.DataFrame, Path]:
-    """One of a cell line's two files (plain or .gz), each row checked for itself."""
-    plain, packed = folder / name, folder / f"{name}.gz"
-    path = packed if packed.is_file() and not plain.exists() else plain
-    table = read_text_table(path, BENCHMARK_COLUMNS).select(BENCHMARK_COLUMNS)
-    check_names(table, path, ["pert", "gene"])
-    for column, known in (("label", ["0", "1"]), ("split", ["train", "test"])):
-        bad = ~pl.col(column).is_in(known)
-        expected = " or ".join(known)
-        refuse(table, bad, f"unknown {column}", file=path, column=column, expected=expected)
-    check_unique(table, path, ["pert", "gene"])
-    return table, path
-
-
-def _check_directions(de: pl.DataFrame, direction: pl.DataFrame, path: Path) -> None:
-    """Refuse a direction of a pair that is not differentially expressed or in the other split."""
-    joined = direction.join(
-        de, on=["pert", "gene"], how="left", suffix="_de", maintain_order="left"
-    )
-    missing, other = pl.col("label_de").is_null(), pl.col("label_de") == "0"
-    refuse(
-        joined, missing, "pair has no row in the -de file", file=path, column="gene", expected="one"
-    )
-    what = "pair is not differentially expressed in the -de file"
-    refuse(joined, other, what, file=path, column="label", expected="label 1 there")
-    moved = pl.col("split") != pl.col("split_de")
-    what = "split differs from the -de file"
-    refuse(joined, moved, what, file=path, column="split", expected="the same in both files")

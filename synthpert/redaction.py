@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 REDACTED = "<redacted>"
 
@@ -151,7 +151,8 @@ def _redact_inside(value: object, name: str) -> object:
         clean = {key: _redact(each, key) for key, each in fields.items()}
         return value if clean == fields else clean
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)._make(_redact(getattr(value, key), key) for key in value._fields)
+        named = cast("Any", value)
+        return named._make(_redact(getattr(named, key), key) for key in named._fields)
     if isinstance(value, (list, tuple, set, frozenset)):
         return type(value)(_redact(each, name) for each in value)
     return value

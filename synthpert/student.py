@@ -85,8 +85,11 @@ class Student(L.LightningModule):
     ) -> None:
         super().__init__()
         if quantize and lora is None:
-            raise InputError("a 4-bit base cannot be trained itself", column="model.lora",
-                             expected="LoRA settings")
+            raise InputError(
+                "a 4-bit base cannot be trained itself",
+                column="model.lora",
+                expected="LoRA settings",
+            )
         self.base, self.lora, self.quantize, self.dtype_name = base, lora, quantize, dtype
         self.prompts: PromptSet = load_prompts(prompts)
         self.max_tokens, self.loss_on, self.template = max_tokens, loss_on, template
@@ -140,8 +143,10 @@ class Student(L.LightningModule):
         if self.gradient_checkpointing:
             self.causal_lm.gradient_checkpointing_enable({"use_reentrant": False})
         tokenizer = self.encoder.tokenizer
-        pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (
-            tokenizer.eos_token_id
+        pad = (
+            tokenizer.pad_token_id
+            if tokenizer.pad_token_id is not None
+            else (tokenizer.eos_token_id)
         )
         self.engine = HFEngine(self.causal_lm, pad, tokenizer.eos_token_id, self._text)
         self._splits = bases.head_is_last(self.causal_lm)
@@ -181,8 +186,12 @@ class Student(L.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Divide the gradients by the supervised tokens of all micro-batches and ranks."""
-        sums = torch.stack([torch.stack(self._step_loss).sum().double(),
-                            torch.stack(self._step_tokens).sum().double()])
+        sums = torch.stack(
+            [
+                torch.stack(self._step_loss).sum().double(),
+                torch.stack(self._step_tokens).sum().double(),
+            ]
+        )
         loss, tokens = self.trainer.strategy.reduce(sums, reduce_op="sum")
         self._step_loss.clear()
         self._step_tokens.clear()
@@ -191,14 +200,19 @@ class Student(L.LightningModule):
         norm = torch.nn.utils.get_total_norm(grads)
         self.log_dict(
             {"train_loss": (loss / tokens.clamp(min=1)).float(), "grad_norm": norm},
-            on_step=True, on_epoch=False, prog_bar=True,
+            on_step=True,
+            on_epoch=False,
+            prog_bar=True,
         )
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Log the mean loss a supervised token over the whole validation set."""
         total, count = self.token_loss(batch)
         self.log(
-            "val_loss", total / count.clamp(min=1), batch_size=int(count), sync_dist=True,
+            "val_loss",
+            total / count.clamp(min=1),
+            batch_size=int(count),
+            sync_dist=True,
             prog_bar=True,
         )
 
@@ -236,7 +250,9 @@ class Student(L.LightningModule):
             part = slice(start, start + size)
             total = total + torch.utils.checkpoint.checkpoint(
                 lambda x, s: self.loss(head(x), s).sum(),
-                states[part], supervised[part], use_reentrant=False,
+                states[part],
+                supervised[part],
+                use_reentrant=False,
             )
         return total
 
@@ -263,6 +279,14 @@ class Student(L.LightningModule):
         }
 
     # Answering
+
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
+        """Leave questions where they are: only the engine makes tensors of them."""
+        if "questions" in batch:
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, pl.DataFrame]:
         """Answer a batch of questions; `predictions` holds a row each."""
@@ -294,8 +318,13 @@ class Student(L.LightningModule):
 
         assert self.engine is not None
         return answer(
-            self.engine, self.encoder, questions, labels, self.decoding,
-            probabilities=probabilities, model=self.name,
+            self.engine,
+            self.encoder,
+            questions,
+            labels,
+            self.decoding,
+            probabilities=probabilities,
+            model=self.name,
         )
 
     @property
@@ -326,13 +355,21 @@ class Student(L.LightningModule):
             if key == "prompt_id" and not self.trainer.training:
                 log.warning("trained with prompts %s, asked with %s", saved.get(key), value)
                 continue
-            raise InputError("the checkpoint is of another student", file="ckpt_path", column=key,
-                             got=saved.get(key), expected=repr(value))
+            raise InputError(
+                "the checkpoint is of another student",
+                file="ckpt_path",
+                column=key,
+                got=saved.get(key),
+                expected=repr(value),
+            )
         trained = {name for name, p in self.named_parameters() if p.requires_grad}
         odd = sorted(trained ^ set(checkpoint["state_dict"]))
         if odd:
-            raise InputError("the checkpoint's weights are not the student's", file="ckpt_path",
-                             got=f"{len(odd)} keys missing or unexpected, {odd[0]} first")
+            raise InputError(
+                "the checkpoint's weights are not the student's",
+                file="ckpt_path",
+                got=f"{len(odd)} keys missing or unexpected, {odd[0]} first",
+            )
 
     def _identity(self) -> dict[str, str]:
         return {

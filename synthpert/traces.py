@@ -41,8 +41,8 @@ TRACE_SCHEMA = pl.Schema(
     }
 )
 _KEY = ("cell_line", "pert", "gene")
+_JUDGED = ("answer", "label", "grade", "reasoning")
 _NEEDED = (*_KEY, "label", "reasoning", "answer")
-_TEXTS = tuple(name for name in TRACE_SCHEMA if name != "label_blind")
 # The columns of the CSV that the paper's authors released, and ours.
 _RELEASED = {
     "pert": "pert",
@@ -61,8 +61,8 @@ _LEAK = re.compile(
     r"\b(?:as (?:is )?given|is given to (?:you|me|us)|given that the (?:outcome|answer|label)"
     r"|the (?:provided|given|stated) (?:outcome|answer|label)|(?:we|i) (?:are|am|were|was) told)\b"
 )
-
-
+# One of these is in every leak; most thoughts have none, and need not be searched.
+_LEAK_WORDS = ("given", "provided", "stated", "told")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -103,10 +103,10 @@ def reject_reason(
         return RejectReason.ABSTAINED if abstained else RejectReason.NO_ANSWER
     if answered != label:
         return RejectReason.WRONG_ANSWER
-    words = (reasoning or "").lower().split()
-    if not words:
+    thought = (reasoning or "").strip().lower()
+    if not thought:
         return RejectReason.EMPTY_REASONING
-    if _LEAK.search(" ".join(words)):
+    if any(word in thought for word in _LEAK_WORDS) and _LEAK.search(" ".join(thought.split())):
         return RejectReason.LEAKS_LABEL
     if not grades or grade in grades:
         return None
@@ -131,13 +131,12 @@ def select(traces: pl.DataFrame, grades: Collection[str]) -> tuple[pl.DataFrame,
             raise InputError("unknown grade", got=str(grade), expected=", ".join(Grade))
     reasons = [
         reject_reason(answer and Label(answer), Label(label), grade and Grade(grade), grades, why)
-        for answer, label, grade, why in traces.select(
-            "answer", "label", "grade", "reasoning"
-        ).iter_rows()
+        for answer, label, grade, why in traces.select(_JUDGED).iter_rows()
     ]
     counts = Counter(reasons)
-    kept = traces.filter(pl.Series([reason is None for reason in reasons], dtype=pl.Boolean))
-    return kept, {str(reason): counts[reason] for reason in RejectReason if counts[reason]}
+    kept = pl.Series([reason is None for reason in reasons], dtype=pl.Boolean)
+    rejected = {str(reason): counts[reason] for reason in RejectReason if counts[reason]}
+    return traces.filter(kept), rejected
 
 
 def leaked(traces: pl.DataFrame, test_questions: pl.DataFrame) -> pl.DataFrame:
@@ -190,12 +189,12 @@ def write_traces(traces: pl.DataFrame, path: Path | str) -> None:
 def read_traces(path: Path | str) -> pl.DataFrame:
     """Read a trace file and check every row.
 
-    Needed are cell_line, pert, gene, label, reasoning and answer. Answers and grades are null or
-    in the official words; in the released CSV they are model text, null where not readable.
+    Answers and grades are in the official words or null; in the released CSV they are model text,
+    null where not readable.
 
     Args:
-        path: A .parquet or .jsonl file with the columns of `TRACE_SCHEMA`, or a .csv file with
-            the columns of the paper's release.
+        path: A .parquet or .jsonl file with the columns of `TRACE_SCHEMA`, of which the question's,
+            label, reasoning and answer are needed, or a .csv file with those of the release.
 
     Returns:
         The columns of `TRACE_SCHEMA` in the order of the file's rows; other columns are left out.
@@ -207,7 +206,8 @@ def read_traces(path: Path | str) -> pl.DataFrame:
     path = Path(path)
     first_row = FIRST_ROW
     if path.suffix == ".parquet":
-        table = read_parquet_table(path, _NEEDED, _TEXTS)
+        texts = [name for name, dtype in TRACE_SCHEMA.items() if dtype != pl.Boolean()]
+        table = read_parquet_table(path, _NEEDED, texts)
         blind = table.schema.get("label_blind", pl.Boolean())
         if blind != pl.Boolean():
             raise InputError(
@@ -235,7 +235,7 @@ def _read_jsonl(path: Path) -> pl.DataFrame:
     raw = path.read_bytes().rstrip()
     lines = raw.split(b"\n") if raw else []
     rows = [_read_line(line, path, row) for row, line in enumerate(lines, 1)]
-    schema = {name: pl.Boolean() if name == "label_blind" else pl.String() for name in TRACE_SCHEMA}
+    schema = dict.fromkeys(TRACE_SCHEMA, pl.String()) | {"label_blind": pl.Boolean()}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 

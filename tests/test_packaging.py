@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from repository import ROOT, repository_files
 
 PACKAGES = ("synthpert", "callbacks", "data_modules", "tools")
 MALICIOUS = {"lightning": ("2.6.2", "2.6.3"), "litellm": ("1.82.7", "1.82.8")}
@@ -24,13 +25,11 @@ PIN = re.compile(r"^([A-Za-z0-9._-]+)==([A-Za-z0-9.!]+)$")
 
 
 @pytest.fixture(scope="module")
-def wheel(
-    repository: list[Path], root: Path, tmp_path_factory: pytest.TempPathFactory
-) -> zipfile.ZipFile:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """The wheel of a copy of the repository, so that nothing is built in the tree."""
     copy = tmp_path_factory.mktemp("copy")
-    for path in repository:
-        target = copy / path.relative_to(root)
+    for path in repository_files(ROOT):
+        target = copy / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     out = tmp_path_factory.mktemp("wheel")
@@ -66,8 +65,8 @@ def run_installed(installed: Path, cwd: Path, *args: str) -> str:
     return done.stdout
 
 
-def pins(root: Path) -> dict[str, str]:
-    lines = (root / "constraints.txt").read_text().splitlines()
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
     found = [PIN.match(line) for line in lines if line and not line.startswith("#")]
     return {canonicalize_name(match[1]): match[2] for match in found if match}
 
@@ -78,9 +77,9 @@ def metadata(wheel: zipfile.ZipFile) -> list[Requirement]:
     return [Requirement(text) for text in told.get_all("Requires-Dist", [])]
 
 
-def shipped(repository: list[Path], root: Path) -> set[str]:
+def shipped() -> set[str]:
     """What a wheel has to hold: all modules, all configs, the sample."""
-    names = {path.relative_to(root).as_posix() for path in repository}
+    names = {path.relative_to(ROOT).as_posix() for path in repository_files(ROOT)}
     return {
         name
         for name in names
@@ -90,10 +89,10 @@ def shipped(repository: list[Path], root: Path) -> set[str]:
 
 
 def test_the_wheel_holds_every_module_config_and_sample_file_and_nothing_else(
-    wheel: zipfile.ZipFile, repository: list[Path], root: Path
+    wheel: zipfile.ZipFile,
 ) -> None:
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert held == shipped(repository, root)
+    assert held == shipped()
 
 
 def test_the_wheel_carries_the_licence_and_the_notice(wheel: zipfile.ZipFile) -> None:
@@ -135,18 +134,18 @@ def test_what_is_installed_finds_its_sample(
     assert (found / "LICENSE.txt").is_file()
 
 
-def test_every_line_of_the_constraints_is_a_plain_pin(root: Path) -> None:
-    lines = (root / "constraints.txt").read_text().splitlines()
+def test_every_line_of_the_constraints_is_a_plain_pin() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
     odd = [line for line in lines if line and not line.startswith("#") and not PIN.match(line)]
     assert odd == []
 
 
-def test_torch_is_pinned_without_saying_which_build(root: Path) -> None:
-    assert pins(root)["torch"] == "2.13.0"
+def test_torch_is_pinned_without_saying_which_build() -> None:
+    assert pins()["torch"] == "2.13.0"
 
 
-def test_the_pins_are_what_the_tests_run_with(root: Path) -> None:
-    ours = pins(root)
+def test_the_pins_are_what_the_tests_run_with() -> None:
+    ours = pins()
     differ = {
         name: (pinned, version(name).split("+")[0])
         for name in direct_dependencies()
@@ -158,14 +157,14 @@ def test_the_pins_are_what_the_tests_run_with(root: Path) -> None:
 def direct_dependencies() -> list[str]:
     """The distributions that setup.cfg names, extras included."""
     options = configparser.ConfigParser()
-    options.read(Path(__file__).resolve().parents[1] / "setup.cfg")
+    options.read(ROOT / "setup.cfg")
     texts = [options["options"]["install_requires"], *options["options.extras_require"].values()]
     lines = "\n".join(texts).splitlines()
     return sorted({canonicalize_name(Requirement(line).name) for line in lines if line})
 
 
-def test_every_dependency_of_a_dependency_is_pinned(root: Path) -> None:
-    ours = pins(root)
+def test_every_dependency_of_a_dependency_is_pinned() -> None:
+    ours = pins()
     todo, seen = direct_dependencies(), set()
     while todo:
         name = todo.pop()
@@ -180,22 +179,22 @@ def test_every_dependency_of_a_dependency_is_pinned(root: Path) -> None:
 
 @pytest.mark.parametrize(("name", "bad"), [(n, v) for n, vs in MALICIOUS.items() for v in vs])
 def test_a_malicious_release_is_excluded_and_not_pinned(
-    name: str, bad: str, wheel: zipfile.ZipFile, root: Path
+    name: str, bad: str, wheel: zipfile.ZipFile
 ) -> None:
     wanted = [needed for needed in metadata(wheel) if needed.name == name]
     assert len(wanted) == 1
     assert bad not in wanted[0].specifier
-    assert pins(root)[name] != bad
-    assert bad in (root / "constraints.txt").read_text()
+    assert pins()[name] != bad
+    assert bad in (ROOT / "constraints.txt").read_text()
 
 
-def test_everything_imported_is_declared(repository: list[Path], root: Path) -> None:
+def test_everything_imported_is_declared() -> None:
     homes = packages_distributions()
     known = {top: set(map(canonicalize_name, names)) for top, names in homes.items()}
     declared = {*direct_dependencies(), "synthpert"}
     missing = set()
-    for path in repository:
-        inside = path.relative_to(root)
+    for path in repository_files(ROOT):
+        inside = path.relative_to(ROOT)
         if inside.parts[0] not in PACKAGES or path.suffix != ".py":
             continue
         for node in ast.walk(ast.parse(path.read_text())):
@@ -208,9 +207,9 @@ def test_everything_imported_is_declared(repository: list[Path], root: Path) -> 
     assert sorted(missing) == []
 
 
-def test_make_alone_lists_its_targets(root: Path) -> None:
+def test_make_alone_lists_its_targets() -> None:
     told = subprocess.run(
-        ["make", "--no-print-directory"], cwd=root, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert re.findall(r"make (\S+)", told.stdout) == [
         "help",
@@ -222,9 +221,9 @@ def test_make_alone_lists_its_targets(root: Path) -> None:
     ]
 
 
-def test_make_says_which_python_it_needs(root: Path, tmp_path: Path) -> None:
+def test_make_says_which_python_it_needs(tmp_path: Path) -> None:
     for name in ("Makefile", "setup.cfg", "pyproject.toml", "constraints.txt"):
-        shutil.copyfile(root / name, tmp_path / name)
+        shutil.copyfile(ROOT / name, tmp_path / name)
     told = subprocess.run(
         ["make", ".venv", "PYTHON=false"],
         cwd=tmp_path,
@@ -237,9 +236,9 @@ def test_make_says_which_python_it_needs(root: Path, tmp_path: Path) -> None:
     assert not (tmp_path / ".venv").exists()
 
 
-def test_the_ci_script_fails_when_one_step_fails(root: Path, tmp_path: Path) -> None:
+def test_the_ci_script_fails_when_one_step_fails(tmp_path: Path) -> None:
     (tmp_path / ".ci").mkdir()
-    shutil.copy(root / ".ci" / "run", tmp_path / ".ci" / "run")
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
     (tmp_path / "Makefile").write_text("check demo:\n\t@true\ntest:\n\t@false\n")
     told = subprocess.run(
         [tmp_path / ".ci" / "run"], capture_output=True, text=True, check=False, stdin=None
@@ -249,9 +248,9 @@ def test_the_ci_script_fails_when_one_step_fails(root: Path, tmp_path: Path) -> 
     assert "failed: test" in told.stderr
 
 
-def test_the_ci_script_passes_when_all_steps_do(root: Path, tmp_path: Path) -> None:
+def test_the_ci_script_passes_when_all_steps_do(tmp_path: Path) -> None:
     (tmp_path / ".ci").mkdir()
-    shutil.copy(root / ".ci" / "run", tmp_path / ".ci" / "run")
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
     (tmp_path / "Makefile").write_text('check test demo:\n\t@test -z "$$(cat)"\n')
     told = subprocess.run(
         [tmp_path / ".ci" / "run"], capture_output=True, text=True, check=True, cwd="/"

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 from rich.console import Console
 from rich.progress import DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.table import Table
 
 from synthpert import commands
+from synthpert.display import show
 from synthpert.errors import InputError
 from synthpert.questions import LABELS, leakage, read_questions, split_questions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,13 @@ CHECKSUMS: Final = {
         "8e17055a5bbf8c2751317db5284a9e793a2dc5aaccef0afbcdaf87daabc45709"
     ),
 }
+# Columns of the leakage table, in the order and the words of the audit.
+SEEN: Final = {
+    "other_line": "pert in another line",
+    "same_line": "pert in the same line",
+    "unseen": "pert unseen",
+    "pairs": "pair in another line",
+}
 CHUNK: Final = 1 << 16
 TIMEOUT: Final = 30.0  # seconds without a byte
 
@@ -89,23 +96,25 @@ def audit(data: Path | None = None, split: str = "default") -> None:
     """
     questions = read_questions(data)
     train, test = split_questions(questions, split)
-    show("Questions", _contents(questions, train, test).to_dicts())
-    leaks = leakage(train, test)
+    contents = _contents(questions, train, test)
+    show("Questions", contents.columns, contents.rows())
+    leaks = leakage(train, test).to_dicts()
+    header = [
+        "cell line",
+        "test rows",
+        "perts",
+        *SEEN.values(),
+        "DE rows",
+        "DE pair in another line",
+    ]
     show(
         f"Test questions and what is trained on (split: {split})",
+        header,
         [
-            {
-                "cell line": row["cell_line"],
-                "test rows": row["rows"],
-                "perts": row["perts"],
-                "pert in another line": _of(row, "other_line"),
-                "pert in the same line": _of(row, "same_line"),
-                "pert unseen": _of(row, "unseen"),
-                "pair in another line": _of(row, "pairs"),
-                "DE rows": row["de_rows"],
-                "DE pair in another line": _of(row, "de_pairs"),
-            }
-            for row in leaks.to_dicts()
+            [row["cell_line"], row["rows"], row["perts"]]
+            + [_of(row, name) for name in SEEN]
+            + [row["de_rows"], _of(row, "de_pairs")]
+            for row in leaks
         ],
     )
 
@@ -150,32 +159,6 @@ def fetch(out: Path = Path("data/perturbqa"), url: str = SOURCE) -> None:
         len(targets) - len(wanted),
         out,
     )
-
-
-def show(title: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """Show rows on stdout: a drawn table in a terminal, Markdown in a pipe or a file.
-
-    Args:
-        title: Stands above the table.
-        rows: At least one; the first one's keys are the columns.
-    """
-    cells = [
-        [f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()]
-        for row in rows
-    ]
-    console = Console()
-    if console.is_terminal:
-        table = Table(title=title)
-        for index, name in enumerate(rows[0]):
-            table.add_column(name, justify="right" if index else "left")
-        for row in cells:
-            table.add_row(*row)
-        console.print(table)
-        return
-    lines = [f"### {title}", "", f"| {' | '.join(rows[0])} |"]
-    lines.append(f"| --- |{' ---: |' * (len(rows[0]) - 1)}")
-    lines += [f"| {' | '.join(row)} |" for row in cells]
-    sys.stdout.write("\n".join([*lines, "", ""]))
 
 
 def main(args: list[str]) -> int:

@@ -56,7 +56,7 @@ SPELLINGS = {
     "not DE": NOT_DE,
     "non-DE": NOT_DE,
     "neither upregulated nor downregulated": NOT_DE,
-    "neither down- nor up-regulated": None,
+    "neither down- nor up-regulated": NOT_DE,
     "neither up nor down": NOT_DE,
     "not&nbsp;differentially&#32;expressed": NOT_DE,
 }
@@ -108,7 +108,7 @@ FLAGGED = {
 
 
 @pytest.mark.parametrize(("spelling", "label"), SPELLINGS.items())
-def test_a_spelling_of_a_label_is_that_label(spelling: str, label: Label | None) -> None:
+def test_a_spelling_of_a_label_is_that_label(spelling: str, label: Label) -> None:
     assert parse_answer(tagged(spelling)).label is label
 
 
@@ -243,7 +243,7 @@ WORDS = [
     *["<think>", "</think>", "<answer>", "</answer>", "&lt;answer&gt;", "**", " ", "\n", "\u0301"],
 ]
 TEXTS = st.one_of(
-    st.text(),
+    st.text(st.characters(codec=None)),
     st.lists(st.sampled_from(WORDS)).map(" ".join),
     st.lists(st.sampled_from(WORDS)).map("".join),
 )

@@ -1,4 +1,4 @@
-"""A chat model's server on this machine, for tests of `tools.traces`: real HTTP, scripted replies."""
+"""A chat model's server on this machine, for tests of `tools.traces`: real HTTP, a script."""
 
 from __future__ import annotations
 
@@ -65,8 +65,9 @@ class Stub:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # one packet a response: two would wait for each other
 
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 answer = stub._next(body)
                 time.sleep(answer.delay)
@@ -92,7 +93,7 @@ class Stub:
             request_queue_size = 128
 
         self._server = Server(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def _next(self, body: Body) -> Answer:
         with self._lock:

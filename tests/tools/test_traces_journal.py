@@ -43,14 +43,18 @@ replies = st.builds(
 
 @given(replies)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_a_reply_is_read_back_as_it_was_given(tmp_path_factory: pytest.TempPathFactory, reply: Reply) -> None:
+def test_a_reply_is_read_back_as_it_was_given(
+    tmp_path_factory: pytest.TempPathFactory, reply: Reply
+) -> None:
     path = tmp_path_factory.mktemp("journal") / "j.sqlite"
     record(path, Attempt(call(), State.ANSWERED, 1.0, reply))
     with Journal(path) as journal:
         assert journal.answer(call().key) == reply
 
 
-@given(st.lists(st.tuples(texts, st.sampled_from(State)), max_size=20, unique_by=lambda pair: pair[0]))
+@given(
+    st.lists(st.tuples(texts, st.sampled_from(State)), max_size=20, unique_by=lambda pair: pair[0])
+)
 @settings(deadline=None, max_examples=50)
 def test_only_answered_calls_are_answered(
     tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, State]]

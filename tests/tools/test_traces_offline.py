@@ -43,7 +43,9 @@ def test_every_reply_has_the_form_asked_for_and_passes_the_keep_rule_but_for_its
         text = taught(question, label)
         assert re.fullmatch(rf"<think>[^<]+</think><answer>{label}</answer>", text)
         answer = parse_answer(text)
-        assert reject_reason(answer, label, Grade.EXCELLENT, ["excellent"], answer.reasoning) is None
+        assert (
+            reject_reason(answer, label, Grade.EXCELLENT, ["excellent"], answer.reasoning) is None
+        )
 
 
 def test_excellent_thoughts_name_all_and_end_in_the_label() -> None:

@@ -198,17 +198,17 @@ def _verbatim(message: Any, raw: str) -> str:  # noqa: ANN401  (a type of litell
     provider's hidden reasoning, which is not the rationale that was asked for: so only what the
     raw reply shows inline is put back (LiteLLM's issue 10702).
     """
+    try:
+        content = json.loads(raw)["choices"][0]["message"]["content"]
+    except (ValueError, LookupError, TypeError):
+        content = None  # not of OpenAI's form: the text is where LiteLLM has put it
+    if isinstance(content, str):
+        return content
     content = message.content or ""
     thought = getattr(message, "reasoning_content", None)
-    if not thought or not _INLINE_THOUGHT.search(raw):
-        return content
-    try:
-        inline = json.loads(raw)["choices"][0]["message"]["content"]
-    except (ValueError, LookupError, TypeError):
-        inline = None
-    if isinstance(inline, str):
-        return inline if _INLINE_THOUGHT.search(inline) else content
-    return f"<think>{thought}</think>{content}"
+    if thought and _INLINE_THOUGHT.search(raw) and not _INLINE_THOUGHT.search(content):
+        return f"<think>{thought}</think>{content}"
+    return content
 
 
 @functools.cache

@@ -1,0 +1,92 @@
+"""Checks of names and of pairs that every table of questions goes through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from synthpert.errors import InputError
+from synthpert.tables import FIRST_ROW, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+# What spreadsheets make of MARCH1, SEPT2 or DEC1: 1-Mar, Sep-02, 2021-03-01, 3/1/2021, 44256.
+_MONTH: Final = (
+    r"(?:jan|feb|mar(?:ch)?|mär|mrz|apr|may|mai|jun|jul|aug|sept?|oct|okt|nov|dec|dez)[a-z]{0,6}\.?"
+)
+_DATE: Final = (
+    rf"(?i)^(?:\d{{1,4}}[-/ .]{{1,2}}{_MONTH}(?:[-/ .]\d{{2,4}})?|{_MONTH}[-/ ]\d{{1,4}}"
+    r"|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?: .*)?"
+    r"|[345]\d{4}(?:\.0+)?)$"
+)
+
+
+def check_names(
+    table: pl.DataFrame, path: Path, columns: Sequence[str], *, dates: bool = True
+) -> None:
+    """Refuse an empty name, one in white space and one that a spreadsheet turned into a date.
+
+    Args:
+        table: Rows in the file's order.
+        path: Where the table was read from.
+        columns: The columns of names, all String.
+        dates: Whether a date is refused.
+
+    Raises:
+        InputError: At the first such row.
+    """
+    for column in columns:
+        text = pl.col(column)
+        # Distinct names are a hundredth of the rows, and only they are looked at closely.
+        names = table.select(text.unique())
+        odd = names.filter(
+            text.is_null()
+            | (text == "")
+            | (text != text.str.strip_chars())
+            | (text.str.contains(_DATE) if dates else False)
+        )[column]
+        if odd.is_empty():
+            continue
+        bad = text.is_null() | text.is_in(odd.drop_nulls().implode())
+        value = table.filter(bad)[column][0]
+        what, expected = (
+            "gene turned into a date by a spreadsheet",
+            "a gene symbol, such as MARCHF1",
+        )
+        if not (value or "").strip():
+            what, expected = f"{column} is empty", "a name"
+        elif value != value.strip():
+            what, expected = "white space around the name", repr(value.strip())
+        refuse(table, bad, what, file=path, column=column, expected=expected)
+
+
+def check_unique(table: pl.DataFrame, path: Path, key: list[str]) -> None:
+    """Refuse a question that stands twice.
+
+    Args:
+        table: Rows in the file's order.
+        path: Where the table was read from.
+        key: The columns that make a question.
+
+    Raises:
+        InputError: At the second row; it says whether the two agree (label, split).
+    """
+    if table.select(key).n_unique() == table.height:
+        return
+    seen: dict[tuple[str, ...], int] = {}
+    answer = [name for name in ("label", "split") if name in table.columns]
+    for index, row in enumerate(table.select(key).iter_rows()):
+        first = seen.setdefault(row, index)
+        if first != index:
+            same = table.select(answer).row(first) == table.select(answer).row(index)
+            raise InputError(
+                f"pair {'repeats' if same else 'contradicts'} row {first + FIRST_ROW}",
+                file=path,
+                row=index + FIRST_ROW,
+                column="gene",
+                got=", ".join(row),
+                expected="each pair once",
+            )

@@ -1,0 +1,222 @@
+"""Prompt sets: what is shipped, how slots are filled, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synthpert.answers import parse_answer
+from synthpert.errors import InputError
+from synthpert.prompts import PromptSet, load_prompts
+from synthpert.questions import Label, Question
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = ["compact", "direction", "paper"]
+QUESTION = Question("k562", "GATA1", "HBG1")
+USER = "{cell_line} {pert} {gene}"
+
+
+def contents(messages: object) -> str:
+    assert isinstance(messages, list)
+    return "\n".join(message["content"] for message in messages)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_shipped_sets_are_the_known_ones() -> None:
+    assert sorted(path.stem for path in (ROOT / "configs/prompts").glob("*.yaml")) == SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_set_asks_the_question_and_leaves_no_slot(name: str) -> None:
+    text = contents(load_prompts(name).messages(QUESTION))
+    assert all(re.search(rf"\b{word}\b", text) for word in ("k562", "GATA1", "HBG1"))
+    assert not re.search(r"[{}]", text)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_answer_of_a_shipped_set_is_read_back(name: str) -> None:
+    prompts = load_prompts(name)
+    for label in prompts.labels:
+        assert parse_answer(prompts.answer_text(label)).label is label
+
+
+def test_the_papers_question_is_quoted() -> None:
+    system, user = load_prompts("paper").messages(QUESTION)
+    assert system["role"] == "system"
+    assert system["content"].startswith(
+        "You are a molecular and cellular biology expert analyzing gene regulation upon CRISPRi"
+        " knockdown. First, provide your reasoning process within <think> </think> tags."
+    )
+    assert user == {
+        "role": "user",
+        "content": "Analyze the regulatory effect of knocking down the GATA1 gene on the HBG1 gene"
+        " in a single-cell k562 cell line using CRISPR interference.",
+    }
+
+
+def test_the_papers_teacher_is_told_the_outcome() -> None:
+    messages = load_prompts("paper").generator_messages(QUESTION, Label.DOWN)
+    assert "k562 cell line is given to you downregulated. Please" in messages[0]["content"]
+    assert messages[1:] == load_prompts("paper").messages(QUESTION)[1:]
+    assert not re.search(r"[{}]", contents(messages))
+
+
+def test_the_papers_critic_sees_the_query_and_the_thought() -> None:
+    system, user = load_prompts("paper").critic_messages(QUESTION, "It {gene} binds {thinking}.")
+    assert "acting as a critic" in system["content"]
+    assert "Original User Query: Analyze the regulatory effect" in user["content"]
+    assert "(<think> block): It {gene} binds {thinking}.\n" in user["content"]
+
+
+def test_the_direction_query_offers_two_labels() -> None:
+    prompts = load_prompts("direction")
+    assert list(prompts.labels) == [Label.UP, Label.DOWN]
+    assert (
+        "'not differentially expressed' is NOT an OPTION"
+        in prompts.messages(QUESTION)[1]["content"]
+    )
+    assert prompts.messages(QUESTION)[0] == load_prompts("paper").messages(QUESTION)[0]
+
+
+def test_a_label_that_a_set_does_not_offer_is_refused() -> None:
+    with pytest.raises(InputError, match="direction has no such label"):
+        load_prompts("direction").answer_text(Label.NOT_DE)
+
+
+def test_a_set_without_a_teacher_says_so() -> None:
+    with pytest.raises(InputError, match="compact has no generator_system"):
+        load_prompts("compact").generator_messages(QUESTION, Label.UP)
+
+
+def test_a_set_without_a_critic_says_so() -> None:
+    with pytest.raises(InputError, match="direction has no critic_system"):
+        load_prompts("direction").critic_messages(QUESTION, "why")
+
+
+def test_the_compact_set_is_a_line_and_a_word() -> None:
+    prompts = load_prompts("compact")
+    assert prompts.messages(QUESTION) == [{"role": "user", "content": "k562 GATA1 HBG1"}]
+    assert [prompts.answer_text(label) for label in Label] == [
+        "unchanged", "upregulated", "downregulated",
+    ]  # fmt: skip
+    assert (prompts.answer_prefix, prompts.answer_suffix) == ("", "")
+
+
+def test_prefix_label_and_suffix_make_the_answer() -> None:
+    prompts = load_prompts("paper")
+    assert (prompts.answer_prefix, prompts.answer_suffix) == ("<answer>", "</answer>")
+    assert prompts.answer_text(Label.UP) == "<answer>upregulated</answer>"
+
+
+@given(st.text(), st.text())
+def test_names_with_braces_or_slots_stay_as_they_are(pert: str, gene: str) -> None:
+    prompts = PromptSet(name="p", user="a {pert} b {gene} c {cell_line} {{}} {0} %s")
+    for left, right in ((pert, gene), ("{gene}", "{pert}"), ("{0}{}", "\\1")):
+        message = prompts.messages(Question("k562", left, right))[0]
+        assert message["content"] == f"a {left} b {right} c k562 {{{{}}}} {{0}} %s"
+
+
+def test_the_id_is_the_name_and_a_hash_and_does_not_move() -> None:
+    prompts = PromptSet(name="mine", user=USER)
+    assert prompts.prompt_id == "mine-8983d92711f1"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"user": USER + "."},
+        {"system": "s"},
+        {"answer": "{label}."},
+        {"labels": {Label.UP: "up"}},
+        {"generator_system": "{label}"},
+        {"critic_system": "s"},
+        {"critic_user": "{thinking}"},
+        {"critic_user": ""},
+    ],
+    ids=str,
+)
+def test_the_id_changes_with_any_text(change: dict[str, object]) -> None:
+    texts: dict[str, object] = {"user": USER} | change
+    changed = PromptSet(name="mine", **texts)  # type: ignore[arg-type]
+    assert changed.prompt_id != PromptSet(name="mine", user=USER).prompt_id
+
+
+def test_the_id_is_the_same_with_the_newlines_of_another_system() -> None:
+    ids = {PromptSet(name="p", user=f"a{end}{USER}").prompt_id for end in ("\n", "\r\n", "\r")}
+    assert len(ids) == 1
+
+
+def test_a_users_own_file_is_a_set(tmp_path: Path) -> None:
+    prompts = load_prompts(written(tmp_path, f"user: '{USER}?'\nanswer: 'It is {{label}}'"))
+    assert prompts.messages(QUESTION)[0]["content"] == "k562 GATA1 HBG1?"
+    assert prompts.answer_text(Label.UP) == "It is upregulated"
+    assert prompts.prompt_id.startswith("mine-")
+
+
+def test_a_shipped_set_is_found_from_a_folder_with_its_own_configs(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "__init__.py").touch()
+    code = "from synthpert.prompts import load_prompts; load_prompts('paper')"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("user: 'knock {pert} down'", r"mine.yaml:user: missing slot \(expected {cell_line}"),
+        (
+            "user: '{cell_line} {pert} {genes}'",
+            r"unknown slot; did you mean gene\? \(got '{genes}'",
+        ),
+        (f"user: '{USER}'\nusers: x", r"unknown key; did you mean user\? \(got 'users'"),
+        (f"user: '{USER}'\nsystem: 3", r"mine.yaml:system: not a text \(got 3"),
+        (f"user: '{USER}'\nanswer: hm", "mine.yaml:answer: missing slot"),
+        (f"user: '{USER}'\nanswer: '{{label}}{{label}}'", "mine.yaml:answer: slot given twice"),
+        (f"user: '{USER}'\ncritic_system: '{{gene}}'", "critic_system: unknown slot .*no slots"),
+        (f"user: '{USER}'\ngenerator_system: x", "generator_system: missing slot"),
+        (f"user: '{USER}'\nlabels: [up]", "labels: not a table of labels"),
+        (f"user: '{USER}'\nlabels: {{down: x}}", "labels: unknown label"),
+        (f"user: '{USER}'\nlabels: {{upregulated: 1}}", "labels.upregulated: not a text"),
+        (f"user: '{USER}'\nlabels: {{upregulated: down}}", "not read back as its label"),
+        (f"user: '{USER}'\nlabels: {{upregulated: risen}}", "not read back as its label"),
+        ("system: hello", "mine.yaml:user: missing key"),
+        ("- a", "not a prompt set"),
+        ("", "not a prompt set"),
+        ("user: a\n  b: [", "mine.yaml:2: not YAML"),
+        ("user: !!python/object:os.system {}", "not YAML"),
+    ],
+)
+def test_a_wrong_set_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        load_prompts(written(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"user: \xff\xfe")
+    with pytest.raises(InputError, match="not YAML"):
+        load_prompts(path)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"did you mean paper\?.*compact, direction, paper"):
+        load_prompts("papper")
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        load_prompts(tmp_path / "none.yaml")
