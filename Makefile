@@ -10,8 +10,29 @@ STAMP := .venv/.installed
 help: ## list the targets
 	@sed -n 's/^\([a-z.]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-7s %s\n", $$1, $$2 }'
 
-demo: $(STAMP) ## the whole pipeline on the bundled sample, in a few minutes
-	@$(BIN)/python -m tools.demo
+# Each step is a file that the next one needs: a second run redoes nothing, and an interrupted one
+# goes on. Every command is shown, so that it can be typed by hand.
+SYNTHPERT := $(BIN)/synthpert
+DEMO := runs/demo
+
+demo: $(DEMO)/predictions.parquet $(DEMO)/majority.parquet $(DEMO)/gene-prior.parquet ## the whole pipeline on the bundled sample, in a few minutes
+	$(SYNTHPERT) score $< --json $(DEMO)/score.json
+	@echo
+	@echo 'Everything lies in $(DEMO): traces.parquet, predictions.parquet, score.json, evaluation/.'
+	@echo 'Next, the real benchmark: $(SYNTHPERT) data fetch --out data/perturbqa'
+
+$(DEMO)/traces.parquet: $(STAMP)
+	$(SYNTHPERT) traces make --config configs/traces.yaml --questions 6000 --balance natural --journal $(DEMO)/journal.sqlite --out $@
+
+$(DEMO)/.trained: $(DEMO)/traces.parquet
+	$(SYNTHPERT) fit --config configs/tiny.yaml --run $(DEMO) --data.init_args.traces $< --ckpt_path last
+	@touch $@
+
+$(DEMO)/predictions.parquet: $(DEMO)/.trained
+	$(SYNTHPERT) test --config configs/tiny.yaml --run $(DEMO) --data.init_args.traces $(DEMO)/traces.parquet --ckpt_path last
+
+$(DEMO)/%.parquet: $(STAMP)
+	$(SYNTHPERT) baseline $* --out $@
 
 test: $(STAMP) ## all tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile

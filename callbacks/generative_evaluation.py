@@ -156,7 +156,7 @@ class GenerativeEvaluation(L.Callback):
             logger.save()
         tensors = {name: torch.tensor(value) for name, value in named.items()}
         trainer.callback_metrics.update(tensors)
-        log_line = "step %d: accuracy %.2f (majority %.2f) macro-F1 %.2f parse rate %.2f in %.0f s"
+        log_line = "step %d: accuracy %.2f (majority %.2f) macro-F1 %.2f parse rate %.2f in %.1f s"
         if trainer.is_global_zero:
             log.info(
                 log_line,

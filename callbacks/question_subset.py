@@ -63,6 +63,8 @@ def _quota(table: pl.DataFrame, size: int) -> dict[str, int]:
     size = min(size, table.height)
     exact = {label: size * count / table.height for label, count in counts.items()}
     quota = {label: max(1, int(share)) for label, share in exact.items()}
+    while sum(quota.values()) > max(size, len(quota)):  # room for those that got one for none
+        quota[max(quota, key=lambda each: quota[each])] -= 1
     for label in sorted(exact, key=lambda each: int(exact[each]) - exact[each]):
         if sum(quota.values()) < size and quota[label] < counts[label]:
             quota[label] += 1

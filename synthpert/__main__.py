@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from synthpert import __version__
+from synthpert.commands import shipped
 from synthpert.errors import InputError, StoppedError
 from synthpert.redaction import RedactFilter, redact_text
 
@@ -174,6 +175,7 @@ def _dispatch(options: list[str], rest: list[str]) -> int:
         raise InputError("unknown verb", file="synthpert", got=rest[0], expected=_near(rest[0]))
     _refuse_hidden_packages()
     module = importlib.import_module(verb.module)
+    rest = [shipped(word) for word in rest]
     return module.main(rest if verb.keeps_name else rest[1:]) or 0
 
 

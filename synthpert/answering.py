@@ -49,13 +49,16 @@ def answer(
     for sample in range(decoding.samples):
         completions = engine.complete(prompts, decoding, stop, decoding.seed + sample)
         texts = [encoder.decode(each.ids) for each in completions]
-        answers = [parse_answer(text, each.finish_reason) for text, each in zip(texts, completions)]
+        answers = [
+            parse_answer(text, each.finish_reason)
+            for text, each in zip(texts, completions, strict=False)
+        ]
         shares = torch.full((len(questions), len(LABELS)), float("nan"), dtype=torch.float64)
         if probabilities:
             shares = _shares(engine, encoder, prompts, completions, texts, answers, decoding)
         rounds.append((completions, texts, answers, shares))
     rows = []
-    for i, (question, label) in enumerate(zip(questions, labels)):
+    for i, (question, label) in enumerate(zip(questions, labels, strict=False)):
         samples = [(c[i], t[i], a[i]) for c, t, a, _ in rounds]
         votes = torch.stack([shares[i] for *_, shares in rounds])
         rows.append(_row(question, label, samples, votes))

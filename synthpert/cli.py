@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 # A YAML names classes, and naming one imports its module before its type is checked. So only these
 # packages can be named; a user's own is let in by `--import-from PACKAGE`.
 IMPORTABLE = ("synthpert", "callbacks", "data_modules", "lightning", "torch")
-_CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 # Launched ranks run the command again and must find the directory that the first one chose.
 _RUN_VARIABLE = "SYNTHPERT_RUN"
 
@@ -132,7 +131,6 @@ def main(args: Sequence[str]) -> int:
     Raises:
         InputError: If the command line or a YAML is wrong.
     """
-    args = [_installed(word) for word in args]
     _allow_imports(args)
     _quieten()
     ending = _Ending()
@@ -165,6 +163,8 @@ def cli(
         "use_distributed_sampler": False,
         "num_sanity_val_steps": 0,
         "log_every_n_steps": 10,
+        # `Student.configure_model` says in a line what there is to say.
+        "enable_model_summary": False,
     }
     return RunCLI(
         Student,
@@ -207,17 +207,10 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     # `on_train_start` puts them in train mode.
     warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start.*")
+    # The student leaves questions where they are; examples move as usual.
+    warnings.filterwarnings("ignore", message=".*You have overridden `transfer_batch_to_device`.*")
     if not sys.stderr.isatty():
         transformers.utils.logging.disable_progress_bar()
-
-
-def _installed(word: str) -> str:
-    """A recipe of this project is found from any directory, unless one of that name is nearer."""
-    head, equals, path = word.rpartition("=")
-    if path.startswith("configs/") and path.endswith(".yaml") and not Path(path).exists():
-        shipped = _CONFIGS.parent / path
-        return f"{head}{equals}{shipped}" if shipped.exists() else word
-    return word
 
 
 def _stopped(args: Sequence[str], ending: _Ending, code: int) -> int:

@@ -5,9 +5,26 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from synthpert.errors import InputError
+
+
+def shipped(word: str) -> str:
+    """Find a recipe of this project from any directory, unless one of that name is nearer.
+
+    Args:
+        word: A word of the command line: `configs/NAME.yaml`, perhaps after `--config=`.
+
+    Returns:
+        The word with the shipped file's path, or the word as it was.
+    """
+    flag, equals, path = word.rpartition("=")
+    if not (path.startswith("configs/") and path.endswith(".yaml")) or Path(path).exists():
+        return word
+    file = Path(__file__).resolve().parent.parent / path
+    return f"{flag}{equals}{file}" if file.exists() else word
 
 
 def run(verb: str, function: Callable[..., Any], args: Sequence[str]) -> Any:
@@ -47,8 +64,7 @@ def run(verb: str, function: Callable[..., Any], args: Sequence[str]) -> Any:
     for name in positional:
         many = typing.get_origin(hints[name]) is list
         kind = typing.get_args(hints[name])[0] if many else hints[name]
-        extra = {"nargs": "+"} if many else {}
-        parser.add_argument(name, type=kind, help=told.get(name), **extra)
+        parser.add_argument(name, type=kind, help=told.get(name), nargs="+" if many else None)
     parser.add_function_arguments(function, skip=set(positional))
     try:
         values = vars(parser.parse_args(list(args)))

@@ -129,14 +129,16 @@ class Encoder:
             N examples, None where one is longer than `max_tokens`.
         """
         if self.template == "as_shipped":
-            made = [self._as_shipped(*row) for row in zip(questions, labels, reasonings)]
+            made = [
+                self._as_shipped(*row) for row in zip(questions, labels, reasonings, strict=False)
+            ]
         else:
-            texts = [self.completion_text(*row) for row in zip(labels, reasonings)]
+            texts = [self.completion_text(*row) for row in zip(labels, reasonings, strict=False)]
             answers = [self.prompts.answer_text(label) for label in labels]
             made = [
                 self._join(prompt, *completion)
                 for prompt, completion in zip(
-                    self.prompt_ids(questions), self._completions(texts, answers)
+                    self.prompt_ids(questions), self._completions(texts, answers), strict=False
                 )
             ]
         return [x if len(x.input_ids) <= self.max_tokens else None for x in made]
@@ -169,7 +171,7 @@ class Encoder:
         batch = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
         found = []
         for ids, offsets, text, answer in zip(
-            batch.input_ids, batch.offset_mapping, texts, answers
+            batch.input_ids, batch.offset_mapping, texts, answers, strict=False
         ):
             begin = len(text) - len(answer)
             start = next((i for i, (_, end) in enumerate(offsets) if end > begin), len(ids))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -150,6 +149,9 @@ class Student(L.LightningModule):
         )
         self.engine = HFEngine(self.causal_lm, pad, tokenizer.eos_token_id, self._text)
         self._splits = bases.head_is_last(self.causal_lm)
+        trained = sum(p.numel() for p in self.parameters() if p.requires_grad)
+        total = sum(p.numel() for p in self.parameters())
+        log.info("%s: %.2f M of %.2f M parameters trained", self.name, trained / 1e6, total / 1e6)
 
     def _text(self, ids: Sequence[int]) -> str:
         return str(self.encoder.tokenizer.decode(list(ids), skip_special_tokens=False))

@@ -137,6 +137,8 @@ class RedactedWandb(WandbLogger):
     @property
     def experiment(self) -> Any:  # noqa: ANN401 - as Lightning's
         """The W&B run, started when first asked for; W&B stores the command line with it."""
+        if self._experiment is None and _rank() == 0:
+            Path(str(self.save_dir)).mkdir(parents=True, exist_ok=True)  # else W&B warns of it
         given, sys.argv = sys.argv, redact_arguments(sys.argv)
         try:
             return super().experiment

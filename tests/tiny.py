@@ -51,9 +51,7 @@ def chatml_tokenizer() -> PreTrainedTokenizerFast:
     return byte_tokenizer(["<|im_start|>", "<|im_end|>"], CHATML_TEMPLATE, None, "<|im_end|>")
 
 
-def tiny_base(
-    folder: Path, *, opens_thought: bool = False, width: int = 16, seed: int = 0
-) -> str:
+def tiny_base(folder: Path, *, opens_thought: bool = False, width: int = 16, seed: int = 0) -> str:
     """A folder with an untrained two-layer Llama whose words are those of a few questions."""
     texts = [
         "k562 AARS A2M",

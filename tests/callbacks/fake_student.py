@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -50,7 +51,7 @@ class FakeStudent(L.LightningModule):
         loss = self.network(batch["input_ids"].float()).square().mean()
         # The other generators are those of collators and samplers
         loss = loss * (1 + random.random() + float(np.random.rand()))
-        self.losses.append(float(loss).hex())
+        self.losses.append(float(loss.detach()).hex())
         self.log("train_loss", loss)
         return loss
 
@@ -131,12 +132,13 @@ class FakeData(L.LightningDataModule):
         return self.test_dataloader()
 
     def transfer_batch_to_device(
-        self, batch: Any, device: torch.device, dataloader_idx: int
-    ) -> Any:
+        self, batch: dict[str, Any], device: torch.device, dataloader_idx: int
+    ) -> dict[str, Any]:
         # Lightning refuses to move frozen dataclasses
         if "questions" in batch:
             return batch
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        moved: dict[str, Any] = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return moved
 
 
 def _question_batch(rows: pl.DataFrame) -> dict[str, Any]:
@@ -147,7 +149,7 @@ def _question_batch(rows: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def make_trainer(folder: Any, *callbacks: L.Callback, **settings: Any) -> L.Trainer:
+def make_trainer(folder: Path, *callbacks: L.Callback, **settings: Any) -> L.Trainer:
     """A quiet trainer on the CPU whose run is `folder`."""
     quiet: dict[str, Any] = {
         "accelerator": "cpu",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import random
 import subprocess
 import sys
@@ -259,6 +260,8 @@ def test_a_period_or_size_below_one_is_refused(settings: dict[str, Any]) -> None
 
 def test_two_ranks_give_the_figures_of_one(tmp_path: Path) -> None:
     script = Path(__file__).with_name("two_ranks.py")
+    folders = (script.parent, script.parents[2])
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
     found = {}
     for devices in (1, 2):
         run = tmp_path / str(devices)
@@ -267,6 +270,7 @@ def test_two_ranks_give_the_figures_of_one(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             timeout=240,
+            env=env,
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]

@@ -6,9 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
-
-from fake_student import FakeData, FakeStudent, make_trainer
+from fake_student import FakeData, FakeStudent, make_trainer, question_table
 
 from callbacks.generative_evaluation import GenerativeEvaluation
 from callbacks.prediction_writer import PredictionWriter
@@ -33,16 +31,11 @@ def main(run: Path, devices: int) -> None:
     found = {name: value for name, value in figures.items() if name.startswith("eval_")}
     del found["eval_seconds"]
     student.skill = 5
-    (tested,) = trainer.test(student, FakeData(question_table_of_one_batch()), verbose=False)
+    # One batch a rank: the skill grows with each batch, so more of them would differ by rank
+    small = FakeData(question_table(perts=1, genes=3))
+    (tested,) = trainer.test(student, small, verbose=False)
     text = json.dumps({"eval": found, "test": tested})
     (run / f"rank-{trainer.global_rank}.json").write_text(text)
-
-
-def question_table_of_one_batch():  # noqa: ANN201
-    from fake_student import question_table
-
-    # One batch a rank: the skill grows with each batch, so more of them would differ by rank
-    return question_table(perts=1, genes=3)
 
 
 if __name__ == "__main__":

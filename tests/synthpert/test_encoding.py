@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from tiny import REASONING, byte_tokenizer, chatml_tokenizer, r1_tokenizer
+
 from synthpert.encoding import IGNORED, Encoder
 from synthpert.errors import InputError
 from synthpert.prompts import load_prompts
 from synthpert.questions import Label, Question
-from tiny import REASONING, byte_tokenizer, chatml_tokenizer, r1_tokenizer
 
 QUESTION = Question("k562", "AARS", "A2M")
 FAMILIES = {"r1": r1_tokenizer, "chatml": chatml_tokenizer}
@@ -23,41 +24,45 @@ def encode(encoder: Encoder, reasoning: str | None = REASONING, label: Label = L
 
 
 def supervised_text(encoder: Encoder, example) -> str:
-    ids = [id_ for id_, label in zip(example.input_ids, example.labels) if label != IGNORED]
+    ids = [
+        id_
+        for id_, label in zip(example.input_ids, example.labels, strict=False)
+        if label != IGNORED
+    ]
     return encoder.tokenizer.decode(ids, skip_special_tokens=False)
 
 
-def test_stock_template_deletes_the_thought():
+def test_stock_template_deletes_the_thought() -> None:
     tokenizer = r1_tokenizer()
     turn = {"role": "assistant", "content": "<think>a</think><answer>x</answer>"}
     text = tokenizer.apply_chat_template([{"role": "user", "content": "q"}, turn], tokenize=False)
     assert text.endswith("<｜Assistant｜><answer>x</answer><｜end▁of▁sentence｜>")
 
 
-def test_every_reasoning_token_is_supervised(encoder: Encoder):
+def test_every_reasoning_token_is_supervised(encoder: Encoder) -> None:
     assert REASONING in supervised_text(encoder, encode(encoder))
 
 
-def test_r1_completion_is_golden():
+def test_r1_completion_is_golden() -> None:
     encoder = Encoder(r1_tokenizer(), load_prompts("paper"))
     expected = f"{REASONING}\n</think>\n<answer>upregulated</answer><｜end▁of▁sentence｜>"
     assert supervised_text(encoder, encode(encoder)) == expected
 
 
-def test_chatml_completion_is_golden():
+def test_chatml_completion_is_golden() -> None:
     encoder = Encoder(chatml_tokenizer(), load_prompts("paper"))
     expected = f"<think>\n{REASONING}\n</think>\n<answer>upregulated</answer><|im_end|>"
     assert supervised_text(encoder, encode(encoder)) == expected
 
 
-def test_r1_prompt_is_golden():
+def test_r1_prompt_is_golden() -> None:
     encoder = Encoder(r1_tokenizer(), load_prompts("paper"))
     text = encoder.tokenizer.decode(encoder.prompt_ids([QUESTION])[0])
     assert text.startswith("<｜begin▁of▁sentence｜>You are a molecular and cellular biology expert")
     assert text.endswith("using CRISPR interference.<｜Assistant｜><think>\n")
 
 
-def test_ids_are_golden():
+def test_ids_are_golden() -> None:
     encoder = Encoder(r1_tokenizer(), load_prompts("compact"))
     bos, eos, user, assistant, think, end_think = (
         encoder.tokenizer.convert_tokens_to_ids(token)
@@ -81,18 +86,18 @@ def test_ids_are_golden():
     assert example.labels == [IGNORED] * len(prompt) + completion
 
 
-def test_prompt_is_id_for_id_the_inference_prompt(encoder: Encoder):
+def test_prompt_is_id_for_id_the_inference_prompt(encoder: Encoder) -> None:
     example = encode(encoder)
     start = next(i for i, label in enumerate(example.labels) if label != IGNORED)
     assert example.input_ids[:start] == encoder.prompt_ids([QUESTION])[0]
 
 
-def test_r1_example_has_exactly_one_bos():
+def test_r1_example_has_exactly_one_bos() -> None:
     encoder = Encoder(r1_tokenizer(), load_prompts("paper"))
     assert encode(encoder).input_ids.count(encoder.tokenizer.bos_token_id) == 1
 
 
-def test_bos_is_added_where_the_template_forgets_it():
+def test_bos_is_added_where_the_template_forgets_it() -> None:
     tokenizer = byte_tokenizer(["<s>", "</s>"], "{{ messages[0]['content'] }}:", "<s>", "</s>")
     from tokenizers.processors import TemplateProcessing
 
@@ -104,77 +109,77 @@ def test_bos_is_added_where_the_template_forgets_it():
     assert ids.count(tokenizer.bos_token_id) == 1
 
 
-def test_template_with_two_bos_is_refused():
+def test_template_with_two_bos_is_refused() -> None:
     template = "{{ bos_token }}{{ bos_token }}{{ messages[0]['content'] }}"
     tokenizer = byte_tokenizer(["<s>", "</s>"], template, "<s>", "</s>")
     with pytest.raises(InputError, match="exactly one BOS"):
         Encoder(tokenizer, load_prompts("compact"))
 
 
-def test_end_of_sequence_is_supervised_though_it_is_the_padding(encoder: Encoder):
+def test_end_of_sequence_is_supervised_though_it_is_the_padding(encoder: Encoder) -> None:
     eos = encoder.tokenizer.eos_token_id
     assert encoder.tokenizer.pad_token_id == eos
     assert encode(encoder).labels[-1] == eos
 
 
-def test_too_long_an_example_is_refused_not_cut():
+def test_too_long_an_example_is_refused_not_cut() -> None:
     encoder = Encoder(r1_tokenizer(), load_prompts("compact"), max_tokens=100)
     short, long = encoder.examples([QUESTION] * 2, [Label.UP] * 2, ["So.", "So. " * 100])
     assert short is not None
     assert long is None
 
 
-def test_example_of_just_max_tokens_is_kept():
+def test_example_of_just_max_tokens_is_kept() -> None:
     length = len(encode(Encoder(r1_tokenizer(), load_prompts("compact")), "So.").input_ids)
     tight = Encoder(r1_tokenizer(), load_prompts("compact"), max_tokens=length)
     assert encode(tight, "So.") is not None
 
 
-def test_loss_on_all_supervises_everything():
+def test_loss_on_all_supervises_everything() -> None:
     example = encode(Encoder(r1_tokenizer(), load_prompts("paper"), loss_on="all"))
     assert example.labels == example.input_ids
 
 
-def test_loss_on_answer_supervises_answer_and_end():
+def test_loss_on_answer_supervises_answer_and_end() -> None:
     encoder = Encoder(r1_tokenizer(), load_prompts("paper"), loss_on="answer")
     text = supervised_text(encoder, encode(encoder))
     assert text == "<answer>upregulated</answer><｜end▁of▁sentence｜>"
 
 
-def test_answer_start_is_where_the_answer_begins(encoder: Encoder):
+def test_answer_start_is_where_the_answer_begins(encoder: Encoder) -> None:
     example = encode(encoder)
     tail = encoder.tokenizer.decode(example.input_ids[example.answer_start :])
     assert tail.startswith("<answer>")
 
 
-def test_bare_answer_closes_the_thought_that_the_prompt_opened():
+def test_bare_answer_closes_the_thought_that_the_prompt_opened() -> None:
     encoder = Encoder(r1_tokenizer(), load_prompts("paper"))
     assert encoder.completion_text(Label.DOWN) == "</think>\n<answer>downregulated</answer>"
 
 
-def test_bare_answer_has_no_thought_where_the_prompt_opens_none():
+def test_bare_answer_has_no_thought_where_the_prompt_opens_none() -> None:
     encoder = Encoder(chatml_tokenizer(), load_prompts("compact"))
     assert encoder.completion_text(Label.NOT_DE) == "unchanged"
 
 
-def test_as_shipped_template_loses_the_thought_and_supervises_all():
+def test_as_shipped_template_loses_the_thought_and_supervises_all() -> None:
     encoder = Encoder(r1_tokenizer(), load_prompts("paper"), loss_on="all", template="as_shipped")
     text = supervised_text(encoder, encode(encoder))
     assert REASONING not in text
     assert text.endswith("<｜Assistant｜>\n<answer>upregulated</answer><｜end▁of▁sentence｜>")
 
 
-def test_as_shipped_template_with_loss_on_completion_is_refused():
+def test_as_shipped_template_with_loss_on_completion_is_refused() -> None:
     with pytest.raises(InputError, match="expected all"):
         Encoder(r1_tokenizer(), load_prompts("paper"), template="as_shipped")
 
 
-def test_decode_stops_at_the_end_and_keeps_the_tags(encoder: Encoder):
+def test_decode_stops_at_the_end_and_keeps_the_tags(encoder: Encoder) -> None:
     ids = encoder.text_ids(["a</think>b"])[0]
     assert encoder.decode([*ids, encoder.tokenizer.eos_token_id, *ids]) == "a</think>b"
 
 
-def test_tokenizer_that_loses_spaces_is_refused():
+def test_tokenizer_that_loses_spaces_is_refused() -> None:
     from tokenizers import pre_tokenizers
 
     tokenizer = r1_tokenizer()
@@ -185,21 +190,21 @@ def test_tokenizer_that_loses_spaces_is_refused():
         Encoder(tokenizer, load_prompts("paper"))
 
 
-def test_tokenizer_without_a_template_is_refused():
+def test_tokenizer_without_a_template_is_refused() -> None:
     tokenizer = r1_tokenizer()
     tokenizer.chat_template = None
     with pytest.raises(InputError, match="no chat template"):
         Encoder(tokenizer, load_prompts("paper"))
 
 
-def test_tokenizer_without_an_end_is_refused():
+def test_tokenizer_without_an_end_is_refused() -> None:
     tokenizer = r1_tokenizer()
     tokenizer.eos_token = None
     with pytest.raises(InputError, match="no end-of-sequence token"):
         Encoder(tokenizer, load_prompts("paper"))
 
 
-def test_label_outside_the_prompt_set_is_refused():
+def test_label_outside_the_prompt_set_is_refused() -> None:
     encoder = Encoder(r1_tokenizer(), load_prompts("direction"))
     with pytest.raises(InputError, match="no such label"):
         encode(encoder, label=Label.NOT_DE)

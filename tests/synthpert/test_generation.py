@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tiny import tiny_base
+
 from synthpert import bases
 from synthpert.encoding import Encoder
 from synthpert.generation import Decoding, HFEngine
 from synthpert.prompts import load_prompts
 from synthpert.questions import Question
-from tiny import tiny_base
 
 QUESTIONS = [
     Question("k562", "AARS", "A2M"),
@@ -28,7 +29,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[HFEngine, Encoder]:
     return engine, encoder
 
 
-def test_batched_completions_equal_those_one_by_one(parts):
+def test_batched_completions_equal_those_one_by_one(parts) -> None:
     engine, encoder = parts
     prompts = encoder.prompt_ids(QUESTIONS)
     decoding = Decoding(max_new_tokens=12, batch_size=3)
@@ -37,14 +38,14 @@ def test_batched_completions_equal_those_one_by_one(parts):
     assert together == apart
 
 
-def test_completion_is_cut_at_the_token_limit(parts):
+def test_completion_is_cut_at_the_token_limit(parts) -> None:
     engine, encoder = parts
     completion = engine.complete(encoder.prompt_ids(QUESTIONS[:1]), Decoding(5), "", 0)[0]
     assert len(completion.ids) == 5
     assert completion.finish_reason == "length"
 
 
-def test_stop_text_ends_a_completion(parts):
+def test_stop_text_ends_a_completion(parts) -> None:
     engine, encoder = parts
     prompt = encoder.prompt_ids(QUESTIONS[:1])
     free = engine.complete(prompt, Decoding(20), "", 0)[0]
@@ -55,14 +56,14 @@ def test_stop_text_ends_a_completion(parts):
     assert completion.ids == free.ids[: len(completion.ids)]
 
 
-def test_stop_text_in_the_prompt_stops_nothing(parts):
+def test_stop_text_in_the_prompt_stops_nothing(parts) -> None:
     engine, encoder = parts
     prompt = encoder.prompt_ids(QUESTIONS[:1])
     stop = encoder.decode(prompt[0][-2:])
     assert len(engine.complete(prompt, Decoding(3), stop, 0)[0].ids) == 3
 
 
-def test_end_of_sequence_is_a_stop(parts):
+def test_end_of_sequence_is_a_stop(parts) -> None:
     engine, encoder = parts
     prompt = encoder.prompt_ids(QUESTIONS[:1])
     first = engine.complete(prompt, Decoding(6), "", 0)[0].ids
@@ -72,7 +73,7 @@ def test_end_of_sequence_is_a_stop(parts):
     assert completion.ids == first[: first.index(first[3])]
 
 
-def test_sampling_follows_its_seed(parts):
+def test_sampling_follows_its_seed(parts) -> None:
     engine, encoder = parts
     prompts = encoder.prompt_ids(QUESTIONS)
     decoding = Decoding(12, temperature=1.0)
@@ -81,7 +82,7 @@ def test_sampling_follows_its_seed(parts):
     assert one != other
 
 
-def test_generation_leaves_random_state_mode_and_cache_setting(parts):
+def test_generation_leaves_random_state_mode_and_cache_setting(parts) -> None:
     engine, encoder = parts
     engine.model.train()
     engine.model.config.use_cache = False
@@ -94,7 +95,7 @@ def test_generation_leaves_random_state_mode_and_cache_setting(parts):
     assert not engine.model.config.use_cache
 
 
-def test_mode_is_restored_after_an_error(parts):
+def test_mode_is_restored_after_an_error(parts) -> None:
     engine, _ = parts
     engine.model.train()
     with pytest.raises(IndexError):
@@ -110,7 +111,7 @@ def brute_force(model: torch.nn.Module, context: list[int], choice: list[int]) -
     return float(sum(log[place, ids[0, place + 1]] for place in places))
 
 
-def test_choice_probabilities_equal_those_of_whole_sequences(parts):
+def test_choice_probabilities_equal_those_of_whole_sequences(parts) -> None:
     engine, encoder = parts
     contexts = encoder.prompt_ids(QUESTIONS)
     choices = encoder.text_ids(["upregulated", "A2M AARS", " unchanged of k562"])
@@ -120,13 +121,13 @@ def test_choice_probabilities_equal_those_of_whole_sequences(parts):
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_choices_of_one_token_need_no_second_pass(parts):
+def test_choices_of_one_token_need_no_second_pass(parts) -> None:
     engine, encoder = parts
     contexts = encoder.prompt_ids(QUESTIONS)
     found = engine.choice_probabilities(contexts, [[[10], [11]]] * 3, batch_size=8)
     torch.testing.assert_close(found.sum(1), torch.ones(3, dtype=torch.float64))
 
 
-def test_several_greedy_samples_are_refused():
+def test_several_greedy_samples_are_refused() -> None:
     with pytest.raises(ValueError, match="all the same"):
         Decoding(samples=3)

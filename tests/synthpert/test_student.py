@@ -7,13 +7,14 @@ from pathlib import Path
 import lightning as L
 import pytest
 import torch
+from tiny import REASONING, tiny_base
+
 from data_modules.batching import LabelledExample, collate
 from synthpert import bases
 from synthpert.errors import InputError
 from synthpert.losses import CrossEntropy, TokenLoss
 from synthpert.questions import LABELS, Label, Question
 from synthpert.student import Student
-from tiny import REASONING, tiny_base
 
 LORA = bases.Lora(r=4, alpha=4, targets=("q_proj", "v_proj", "down_proj"))
 GENES = ("A2M", "NA", "HLA-A", "AARS", "TP53", "MYC", "B2M", "GAPDH")
@@ -36,14 +37,14 @@ def rows(student: Student) -> list[LabelledExample]:
     questions = [Question("k562", "AARS", gene) for gene in GENES]
     labels = [LABELS[i % 3] for i in range(len(GENES))]
     made = student.encoder.examples(questions, labels, TEXTS)
-    return [LabelledExample(x, LABELS.index(y)) for x, y in zip(made, labels)]
+    return [LabelledExample(x, LABELS.index(y)) for x, y in zip(made, labels, strict=False)]
 
 
 def batch(student: Student, part: slice = slice(None)) -> dict[str, torch.Tensor]:
     return collate(rows(student)[part], student.encoder.tokenizer.pad_token_id)
 
 
-def test_padded_batch_has_the_loss_of_its_examples_one_by_one(base: str):
+def test_padded_batch_has_the_loss_of_its_examples_one_by_one(base: str) -> None:
     student = make(base)
     together, count = student.token_loss(batch(student))
     apart = [student.token_loss(batch(student, slice(i, i + 1))) for i in range(len(GENES))]
@@ -51,7 +52,7 @@ def test_padded_batch_has_the_loss_of_its_examples_one_by_one(base: str):
     assert int(count) == sum(int(n) for _, n in apart)
 
 
-def test_loss_is_that_of_the_models_own_logits(base: str):
+def test_loss_is_that_of_the_models_own_logits(base: str) -> None:
     student = make(base)
     data = batch(student)
     logits = student.causal_lm(input_ids=data["input_ids"]).logits[:, :-1]
@@ -61,7 +62,7 @@ def test_loss_is_that_of_the_models_own_logits(base: str):
     torch.testing.assert_close(student.token_loss(data)[0], expected)
 
 
-def test_chunked_loss_equals_the_whole(base: str, monkeypatch: pytest.MonkeyPatch):
+def test_chunked_loss_equals_the_whole(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
     student = make(base)
     data = batch(student)
     whole, _ = student.token_loss(data)
@@ -72,11 +73,11 @@ def test_chunked_loss_equals_the_whole(base: str, monkeypatch: pytest.MonkeyPatc
     chunked, _ = student.token_loss(data)
     chunked.backward()
     torch.testing.assert_close(chunked, whole)
-    for p, grad in zip(student.parameters(), expected):
+    for p, grad in zip(student.parameters(), expected, strict=False):
         torch.testing.assert_close(p.grad, grad)
 
 
-def test_a_model_that_scales_its_logits_is_trained_on_them(base: str):
+def test_a_model_that_scales_its_logits_is_trained_on_them(base: str) -> None:
     student = make(base)
     forward = student.causal_lm.forward
 
@@ -100,7 +101,7 @@ def fit(base: str, sizes: list[int], accumulate: int) -> tuple[list[float], dict
     torch.manual_seed(0)
     student = make(base, learning_rate=1e-2, warmup_steps=0, schedule="constant")
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
-    batches = [batch(student, slice(a, a + n)) for a, n in zip(starts, sizes)]
+    batches = [batch(student, slice(a, a + n)) for a, n in zip(starts, sizes, strict=False)]
     losses: list[float] = []
 
     class Losses(L.Callback):
@@ -121,7 +122,7 @@ def fit(base: str, sizes: list[int], accumulate: int) -> tuple[list[float], dict
     return losses[accumulate - 1 :: accumulate], dict(student.named_parameters())
 
 
-def test_micro_batches_do_not_change_the_step(base: str):
+def test_micro_batches_do_not_change_the_step(base: str) -> None:
     whole, weights = fit(base, [8], 1)
     split, same = fit(base, [1, 3, 2, 2], 4)
     assert split == pytest.approx(whole, abs=1e-6)
@@ -129,7 +130,7 @@ def test_micro_batches_do_not_change_the_step(base: str):
         torch.testing.assert_close(p, same[name], rtol=0, atol=1e-6)
 
 
-def test_lora_trains_only_adapters_and_in_float32(base: str):
+def test_lora_trains_only_adapters_and_in_float32(base: str) -> None:
     student = make(base, lora=LORA, dtype="bfloat16")
     trained = {name: p.dtype for name, p in student.named_parameters() if p.requires_grad}
     assert trained
@@ -139,7 +140,7 @@ def test_lora_trains_only_adapters_and_in_float32(base: str):
     assert torch.bfloat16 in frozen
 
 
-def test_four_bit_base_is_trained_through_on_a_cpu(tmp_path: Path):
+def test_four_bit_base_is_trained_through_on_a_cpu(tmp_path: Path) -> None:
     # Wide enough for a block of 64 weights to have one scale.
     base = tiny_base(tmp_path / "wide", width=64)
     student = make(base, lora=LORA, quantize="4bit", dtype="bfloat16")
@@ -151,41 +152,41 @@ def test_four_bit_base_is_trained_through_on_a_cpu(tmp_path: Path):
     assert all(grad is not None and grad.isfinite().all() for grad in grads)
 
 
-def test_four_bit_base_without_adapters_is_refused():
+def test_four_bit_base_without_adapters_is_refused() -> None:
     with pytest.raises(InputError, match="4-bit base cannot be trained"):
         Student("any", quantize="4bit")
 
 
-def test_unknown_layers_for_the_adapters_are_refused(base: str):
+def test_unknown_layers_for_the_adapters_are_refused(base: str) -> None:
     with pytest.raises(InputError, match=r"model\.lora\.targets"):
         make(base, lora=bases.Lora(targets=("nowhere",)))
 
 
-def test_missing_base_is_one_line(tmp_path: Path):
+def test_missing_base_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"model\.base: cannot load") as error:
         make(str(tmp_path / "nothing"))
     assert "\n" not in str(error.value)
 
 
-def test_student_is_built_without_weights():
+def test_student_is_built_without_weights() -> None:
     student = Student("deepseek-ai/DeepSeek-R1-Distill-Llama-8B", lora=bases.Lora())
     assert student.network is None
     assert not list(student.parameters())
 
 
-def test_trained_weights_in_bfloat16_are_refused(base: str):
+def test_trained_weights_in_bfloat16_are_refused(base: str) -> None:
     with pytest.raises(InputError, match="not float32"):
         make(base, dtype="bfloat16").on_fit_start()
 
 
-def test_network_is_in_train_mode_when_training_starts(base: str):
+def test_network_is_in_train_mode_when_training_starts(base: str) -> None:
     student = make(base)
     assert not student.network.training
     student.on_train_start()
     assert all(module.training for module in student.network.modules())
 
 
-def test_class_of_the_users_own_is_the_loss(base: str):
+def test_class_of_the_users_own_is_the_loss(base: str) -> None:
     class Doubled(TokenLoss):
         def forward(self, logits, supervised):
             return 2 * CrossEntropy()(logits, supervised)
@@ -195,7 +196,7 @@ def test_class_of_the_users_own_is_the_loss(base: str):
     torch.testing.assert_close(doubled.token_loss(data)[0], 2 * plain.token_loss(data)[0])
 
 
-def test_loss_is_told_which_tokens_are_the_answer_and_of_which_label(base: str):
+def test_loss_is_told_which_tokens_are_the_answer_and_of_which_label(base: str) -> None:
     seen = []
 
     class Spy(CrossEntropy):
@@ -210,7 +211,7 @@ def test_loss_is_told_which_tokens_are_the_answer_and_of_which_label(base: str):
     assert seen[0].label.tolist() == [0] * len(seen[0].targets)
 
 
-def test_predictions_come_in_order_with_probabilities(base: str):
+def test_predictions_come_in_order_with_probabilities(base: str) -> None:
     student = make(base)
     questions = [Question("k562", "AARS", gene) for gene in GENES]
     table = student.predictions(questions, [Label.UP] * len(GENES))
@@ -234,36 +235,36 @@ def attached(base: str) -> Student:
     return student
 
 
-def test_checkpoint_holds_adapters_only(attached: Student):
+def test_checkpoint_holds_adapters_only(attached: Student) -> None:
     assert all("lora_" in key for key in checkpoint_of(attached)["state_dict"])
 
 
-def test_checkpoint_names_its_prompt_set_and_base(attached: Student):
+def test_checkpoint_names_its_prompt_set_and_base(attached: Student) -> None:
     identity = checkpoint_of(attached)["student"]
     assert identity["prompt_id"] == attached.prompts.prompt_id
     assert attached.base in identity["base"]
 
 
-def test_own_checkpoint_is_accepted(attached: Student):
+def test_own_checkpoint_is_accepted(attached: Student) -> None:
     attached.on_load_checkpoint(checkpoint_of(attached))
 
 
 @pytest.mark.parametrize("key", ["base", "lora", "prompt_id"])
-def test_checkpoint_of_another_student_is_refused(attached: Student, key: str):
+def test_checkpoint_of_another_student_is_refused(attached: Student, key: str) -> None:
     saved = checkpoint_of(attached)
     saved["student"][key] = "another"
     with pytest.raises(InputError, match=f"{key}: the checkpoint is of another student"):
         attached.on_load_checkpoint(saved)
 
 
-def test_checkpoint_that_lacks_an_adapter_is_refused(attached: Student):
+def test_checkpoint_that_lacks_an_adapter_is_refused(attached: Student) -> None:
     saved = checkpoint_of(attached)
     missing = saved["state_dict"].popitem()[0]
     with pytest.raises(InputError, match=missing):
         attached.on_load_checkpoint(saved)
 
 
-def test_another_prompt_set_may_be_asked(attached: Student):
+def test_another_prompt_set_may_be_asked(attached: Student) -> None:
     saved = checkpoint_of(attached)
     saved["student"]["prompt_id"] = "another"
     attached.trainer.testing = True

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthpert.errors import InputError
@@ -47,7 +47,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(st.integers(1, 54), st.sampled_from(["equal", "natural"]), st.integers(0, 9))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(deadline=None)
 def test_a_larger_draw_begins_with_the_smaller_one(
     one: Path, number: int, balance: str, seed: int
 ) -> None:

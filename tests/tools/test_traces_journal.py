@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthpert.errors import InputError, StoppedError
@@ -42,7 +42,7 @@ replies = st.builds(
 
 
 @given(replies)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(deadline=None)
 def test_a_reply_is_read_back_as_it_was_given(
     tmp_path_factory: pytest.TempPathFactory, reply: Reply
 ) -> None:

@@ -20,6 +20,8 @@ from synthpert.errors import InputError, StoppedError
 from synthpert.traces import read_traces
 from tools import traces
 from tools.traces.journal import Journal
+from tools.traces.make import make as make_traces
+from tools.traces.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 WRONG = "<think>A needs B, so B falls in k562.</think><answer>I do not know</answer>"
@@ -219,19 +221,6 @@ def test_export_applies_other_grades_and_asks_nobody(here: Path) -> None:
     assert set(read_traces("all.jsonl")["grade"]) == {"excellent", "good", "average"}
 
 
-def test_status_counts_replies_tokens_and_unknown_prices(
-    here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with Stub(Answer(status=500), Answer(WRONG)) as stub:
-        make(stub, in_flight=1)
-    traces.main(["status"])
-    told = capsys.readouterr().out
-    assert "| teacher | openai/stub | answered | 12 | 132 | 84 | – | 12 |" in told
-    assert "| teacher | openai/stub | failed | 1 | – | – | – | 0 |" in told
-    assert "| teacher | no answer: abstain | 1 |" in told
-    assert "| teacher | ok: right | 11 |" in told
-
-
 def test_no_secret_is_written(here: Path) -> None:
     with Stub() as stub:
         make(stub)
@@ -257,6 +246,23 @@ def test_offline_costs_nothing_and_says_so(here: Path, capsys: pytest.CaptureFix
     assert "| teacher | offline/template | answered | 6 | 0 | 0 | 0.0000 | 0 |" in told
 
 
+def test_make_is_a_function_too(here: Path) -> None:
+    assert make_traces(Settings(questions=6)) == Path("runs/traces/traces.parquet")
+
+
+def test_a_refusal_is_said_and_leaves_no_empty_file(
+    here: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        Stub(then=lambda body: Answer(status=400, error={"message": "top_k?"})) as stub,
+        pytest.raises(InputError, match="no reply with these settings"),
+    ):
+        make(stub)
+    assert "teacher openai/stub gave no reply" in caplog.text
+    assert "top_k?" in caplog.text
+    assert not Path("runs/traces/traces.parquet").exists()
+
+
 def test_status_before_any_run_is_an_error(here: Path) -> None:
     with pytest.raises(InputError, match=r"journal\.sqlite: no journal here yet"):
         traces.main(["status"])
@@ -270,6 +276,41 @@ def test_an_unknown_verb_is_an_error_with_a_hint() -> None:
 def test_help_shows_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert traces.main([]) == 0
     assert "synthpert traces export" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_waits_for_the_calls_under_way(here: Path, sent: int, code: int) -> None:
+    with Stub(then=lambda body: Answer(WRONG, delay=0.5)) as stub:
+        command = [sys.executable, "-m", "synthpert", "traces", "make"]
+        command += ["--config", configure(stub, questions=60, in_flight=3)]
+        child = subprocess.Popen(command, cwd=here, env=os.environ | {"PYTHONPATH": str(ROOT)})
+        while len(stub.bodies) < 3:
+            assert child.poll() is None
+            time.sleep(0.002)
+        child.send_signal(sent)
+        assert child.wait(30) == code
+        assert journal_states() == ["answered"] * len(stub.bodies)
+    assert not Path("runs/traces/traces.parquet").exists()
+
+
+def test_a_second_signal_waits_for_nothing(here: Path) -> None:
+    with Stub(then=lambda body: Answer(WRONG, delay=60)) as stub:
+        command = [sys.executable, "-m", "synthpert", "traces", "make"]
+        command += ["--config", configure(stub)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        child = subprocess.Popen(
+            command, cwd=here, env=environment, stderr=subprocess.PIPE, text=True
+        )
+        assert child.stderr is not None
+        while len(stub.bodies) < 12:
+            assert child.poll() is None
+            time.sleep(0.002)
+        child.send_signal(signal.SIGINT)
+        while "once more drops them" not in child.stderr.readline():
+            assert child.poll() is None
+        child.send_signal(signal.SIGINT)
+        assert child.wait(30) == 130
+        child.stderr.close()
 
 
 def kill_in_the_middle(command: list[str], stub: Stub, replies: int, where: Path) -> None:

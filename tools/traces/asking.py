@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from synthpert.prompts import Message
     from tools.traces.journal import Call, Journal, Reply
+
+logger = logging.getLogger(__name__)
 
 # Seconds between attempts, at most, unless the provider asks for more.
 _LONGEST_BACKOFF = 60.0
@@ -61,7 +64,7 @@ class Asker:
     def __init__(
         self, models: Mapping[str, Askable], journal: Journal, *, attempts: int, backoff: float
     ) -> None:
-        self.stopped: InputError | StoppedError | None = None
+        self.stopped: BaseException | None = None
         self.asked = 0
         self._models = models
         self._journal = journal
@@ -83,16 +86,22 @@ class Asker:
         try:
             reply = await self._patiently(call)
         except (FailedError, RefusedError) as error:
-            self._lost_in_a_row += 1
-            if self._lost_in_a_row >= _LOST_IN_A_ROW:
-                count = f"{_LOST_IN_A_ROW} calls in a row came to nothing"
-                self._stop(StoppedError(f"{call.model}: {count}; the last: {error}"))
+            self._lose(call, error)
             return None
         except (InputError, StoppedError) as error:
-            self._stop(error)
+            self.stop(error)
             return None
         self._lost_in_a_row = 0
         return reply
+
+    def stop(self, why: BaseException) -> None:
+        """Ask nothing more.
+
+        Args:
+            why: Kept in `stopped`, unless something has ended the run before.
+        """
+        self.stopped = self.stopped or why
+        self._wake.set()
 
     async def _patiently(self, call: Call) -> Reply:
         retrying = AsyncRetrying(
@@ -106,7 +115,7 @@ class Asker:
 
     async def _once(self, call: Call) -> Reply:
         if self.stopped is not None:
-            raise self.stopped
+            raise StoppedError("stopped while it waited to ask again")
         start = time.monotonic()
         self.asked += 1
         try:
@@ -129,6 +138,10 @@ class Asker:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), seconds)
 
-    def _stop(self, error: InputError | StoppedError) -> None:
-        self.stopped = self.stopped or error
-        self._wake.set()
+    def _lose(self, call: Call, error: Exception) -> None:
+        self._lost_in_a_row += 1
+        if self._lost_in_a_row == 1:
+            logger.warning("%s %s gave no reply: %s", call.role, call.model, error)
+        if self._lost_in_a_row >= _LOST_IN_A_ROW:
+            count = f"{_LOST_IN_A_ROW} calls in a row came to nothing"
+            self.stop(StoppedError(f"{call.model}: {count}; the last: {error}"))

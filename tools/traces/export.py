@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from synthpert.errors import InputError
 from synthpert.traces import TRACE_SCHEMA, write_traces
 from tools.traces.walk import NOT_ANSWERED, NOT_GRADED, Outcome, walk
 
@@ -39,6 +40,9 @@ def export(
 
     Returns:
         The file written.
+
+    Raises:
+        InputError: If there is no reply to any of the questions; nothing is written.
     """
     outcomes = [
         _read(journal, recipe, settings, question, label, sample)
@@ -47,6 +51,10 @@ def export(
     ]
     traces = [outcome.trace for outcome in outcomes if outcome.trace is not None]
     reasons = Counter(outcome.reason for outcome in outcomes if outcome.reason is not None)
+    if reasons[NOT_ANSWERED] == len(outcomes):
+        # An empty file would take the place of one that other settings have made.
+        expected = "the settings of a run of `traces make`"
+        raise InputError("no reply with these settings", file=settings.journal, expected=expected)
     write_traces(pl.DataFrame(traces, schema=TRACE_SCHEMA), settings.out)
     _log(settings, len(outcomes), len(traces), reasons)
     return settings.out

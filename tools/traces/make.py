@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import signal
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -47,6 +49,8 @@ def make(settings: Settings) -> Path:
     Raises:
         InputError: If data, prompts or a model's name are wrong.
         StoppedError: If key, quota or provider ended the run; every reply so far is kept.
+        KeyboardInterrupt: After SIGINT, when the calls under way have come to their end.
+        SystemExit: After SIGTERM, likewise, with the code 143.
     """
     recipe = Recipe.of(settings)
     drawn = draw(settings)
@@ -58,7 +62,9 @@ def make(settings: Settings) -> Path:
     with Journal(settings.journal, write=True) as journal:
         asker = Asker(models, journal, attempts=settings.attempts, backoff=settings.backoff)
         with _Progress(len(tasks), asker) as progress:
-            asyncio.run(_ask_all(settings, recipe, journal, asker, tasks, progress))
+            # A second signal cancels what the first one left to finish.
+            with contextlib.suppress(asyncio.CancelledError):
+                asyncio.run(_ask_all(settings, recipe, journal, asker, tasks, progress))
         if asker.stopped is not None:
             logger.info("every reply is kept in %s; the same command goes on", settings.journal)
             raise asker.stopped
@@ -74,6 +80,7 @@ async def _ask_all(
     progress: _Progress,
 ) -> None:
     rest = iter(tasks)
+    _heed_signals(asker)
 
     async def work(rest: Iterator[Task]) -> None:
         for question, label, sample in rest:
@@ -92,6 +99,21 @@ async def _ask_all(
     async with asyncio.TaskGroup() as group:
         for _ in range(settings.in_flight):
             group.create_task(work(rest))
+
+
+def _heed_signals(asker: Asker) -> None:
+    """Let SIGINT and SIGTERM stop the asking, and only a second one the calls under way."""
+    loop, asking = asyncio.get_running_loop(), asyncio.current_task()
+
+    def heed(why: BaseException) -> None:
+        if asker.stopped is not None and asking is not None:
+            asking.cancel()
+            return
+        logger.warning("no more is asked; calls under way are waited for, once more drops them")
+        asker.stop(why)
+
+    loop.add_signal_handler(signal.SIGINT, heed, KeyboardInterrupt())
+    loop.add_signal_handler(signal.SIGTERM, heed, SystemExit(128 + signal.SIGTERM))
 
 
 class _Progress:
