@@ -58,7 +58,7 @@ class Examples(Dataset[LabelledExample]):
         reasonings = rows["reasoning"].to_list() if "reasoning" in rows.columns else None
         made = self.encoder.examples(to_questions(rows), labels, reasonings or [None] * len(rows))
         found = []
-        for index, label, example in zip(indices, labels, made, strict=False):
+        for index, label, example in zip(indices, labels, made, strict=True):
             if example is None:
                 raise InputError(
                     "an example is too long",

@@ -17,7 +17,6 @@ from torch.utils.data import DataLoader
 from data_modules.batching import Examples, ShuffledBatches, collate
 from synthpert.errors import InputError
 from synthpert.questions import (
-    Label,
     read_questions,
     read_table,
     split_questions,
@@ -222,9 +221,4 @@ class _Questions:
 
 
 def _question_batch(rows: pl.DataFrame) -> dict[str, Any]:
-    known = rows["label"].to_list() if "label" in rows.columns else [None] * len(rows)
-    return {
-        "index": rows["index"].to_list(),
-        "questions": to_questions(rows),
-        "labels": [None if label is None else Label(label) for label in known],
-    }
+    return {"index": rows["index"].to_list(), "questions": rows.drop("index")}

@@ -51,14 +51,14 @@ def answer(
         texts = [encoder.decode(each.ids) for each in completions]
         answers = [
             parse_answer(text, each.finish_reason)
-            for text, each in zip(texts, completions, strict=False)
+            for text, each in zip(texts, completions, strict=True)
         ]
         shares = torch.full((len(questions), len(LABELS)), float("nan"), dtype=torch.float64)
         if probabilities:
             shares = _shares(engine, encoder, prompts, completions, texts, answers, decoding)
         rounds.append((completions, texts, answers, shares))
     rows = []
-    for i, (question, label) in enumerate(zip(questions, labels, strict=False)):
+    for i, (question, label) in enumerate(zip(questions, labels, strict=True)):
         samples = [(c[i], t[i], a[i]) for c, t, a, _ in rounds]
         votes = torch.stack([shares[i] for *_, shares in rounds])
         rows.append(_row(question, label, samples, votes))

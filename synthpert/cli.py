@@ -207,8 +207,6 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     # `on_train_start` puts them in train mode.
     warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start.*")
-    # The student leaves questions where they are; examples move as usual.
-    warnings.filterwarnings("ignore", message=".*You have overridden `transfer_batch_to_device`.*")
     if not sys.stderr.isatty():
         transformers.utils.logging.disable_progress_bar()
 

@@ -130,15 +130,15 @@ class Encoder:
         """
         if self.template == "as_shipped":
             made = [
-                self._as_shipped(*row) for row in zip(questions, labels, reasonings, strict=False)
+                self._as_shipped(*row) for row in zip(questions, labels, reasonings, strict=True)
             ]
         else:
-            texts = [self.completion_text(*row) for row in zip(labels, reasonings, strict=False)]
+            texts = [self.completion_text(*row) for row in zip(labels, reasonings, strict=True)]
             answers = [self.prompts.answer_text(label) for label in labels]
             made = [
                 self._join(prompt, *completion)
                 for prompt, completion in zip(
-                    self.prompt_ids(questions), self._completions(texts, answers), strict=False
+                    self.prompt_ids(questions), self._completions(texts, answers), strict=True
                 )
             ]
         return [x if len(x.input_ids) <= self.max_tokens else None for x in made]
@@ -171,7 +171,7 @@ class Encoder:
         batch = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
         found = []
         for ids, offsets, text, answer in zip(
-            batch.input_ids, batch.offset_mapping, texts, answers, strict=False
+            batch.input_ids, batch.offset_mapping, texts, answers, strict=True
         ):
             begin = len(text) - len(answer)
             start = next((i for i, (_, end) in enumerate(offsets) if end > begin), len(ids))

@@ -129,7 +129,7 @@ class HFEngine:
             torch.manual_seed(seed)
             for rows in _batches(prompts, decoding.batch_size):
                 batch = self._generate([prompts[row] for row in rows], decoding, stop)
-                done.update(zip(rows, batch, strict=False))
+                done.update(zip(rows, batch, strict=True))
         return [done[row] for row in range(len(prompts))]
 
     @torch.no_grad()

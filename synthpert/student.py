@@ -17,25 +17,22 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
-from synthpert import bases
-from synthpert.encoding import IGNORED, Encoder, LossOn, Template
+from synthpert import bases, checkpoints
+from synthpert.encoding import Encoder, LossOn, Template
 from synthpert.errors import InputError
 from synthpert.generation import Decoding, Engine, HFEngine
-from synthpert.losses import CrossEntropy, Supervised, TokenLoss
+from synthpert.losses import CrossEntropy, TokenLoss, sum_over_supervised
 from synthpert.prompts import load_prompts
+from synthpert.questions import Label, to_questions
 from synthpert.scratch import Scratch
 
 if TYPE_CHECKING:
     import polars as pl
 
     from synthpert.prompts import PromptSet
-    from synthpert.questions import Label, Question
+    from synthpert.questions import Question
 
 log = logging.getLogger(__name__)
-
-# Logits of this many elements at a time (256 positions of a 128k vocabulary) are computed, and
-# recomputed in the backward pass, so that the full (T, V) logits never exist.
-_LOGITS_AT_ONCE = 2**25
 
 
 class Student(L.LightningModule):
@@ -84,11 +81,7 @@ class Student(L.LightningModule):
     ) -> None:
         super().__init__()
         if quantize and lora is None:
-            raise InputError(
-                "a 4-bit base cannot be trained itself",
-                column="model.lora",
-                expected="LoRA settings",
-            )
+            raise InputError("a 4-bit base cannot be trained itself", column="model.lora")
         self.base, self.lora, self.quantize, self.dtype_name = base, lora, quantize, dtype
         self.prompts: PromptSet = load_prompts(prompts)
         self.max_tokens, self.loss_on, self.template = max_tokens, loss_on, template
@@ -148,7 +141,7 @@ class Student(L.LightningModule):
             else (tokenizer.eos_token_id)
         )
         self.engine = HFEngine(self.causal_lm, pad, tokenizer.eos_token_id, self._text)
-        self._splits = bases.head_is_last(self.causal_lm)
+        self._head_is_last = bases.head_is_last(self.causal_lm)
         trained = sum(p.numel() for p in self.parameters() if p.requires_grad)
         total = sum(p.numel() for p in self.parameters())
         log.info("%s: %.2f M of %.2f M parameters trained", self.name, trained / 1e6, total / 1e6)
@@ -219,80 +212,35 @@ class Student(L.LightningModule):
         )
 
     def token_loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Compute the loss of a batch, never holding the logits of all its positions.
+        """Sum the loss over the supervised tokens of a batch, and count them."""
+        return sum_over_supervised(self.causal_lm, batch, self.loss, self._head_is_last)
 
-        Args:
-            batch: As the class describes it.
-
-        Returns:
-            The sum over supervised tokens and their number, both scalars.
-        """
-        targets = batch["labels"][:, 1:]
-        mask = targets != IGNORED
-        place = torch.arange(1, batch["labels"].shape[1], device=targets.device)
-        in_answer = place >= batch["answer_start"][:, None]
-        label = batch["label"][:, None].expand_as(targets)
-        supervised = Supervised(targets[mask], in_answer[mask], label[mask])
-        # No attention mask: padding is on the right, where a causal model never looks back from.
-        if self._splits:
-            decoder, head = self.causal_lm.get_decoder(), self.causal_lm.get_output_embeddings()
-            states = decoder(input_ids=batch["input_ids"], use_cache=False).last_hidden_state
-            states = states[:, :-1][mask]
-        else:
-            states = self.causal_lm(input_ids=batch["input_ids"], use_cache=False).logits
-            states, head = states[:, :-1][mask], nn.Identity()
-        return self._sum_loss(states, head, supervised), mask.sum()
-
-    def _sum_loss(self, states: Tensor, head: nn.Module, supervised: Supervised) -> Tensor:
-        size = max(1, _LOGITS_AT_ONCE // self.causal_lm.config.vocab_size)
-        if len(states) <= size:
-            return self.loss(head(states), supervised).sum()
-        total = states.new_zeros((), dtype=torch.float32)
-        for start in range(0, len(states), size):
-            part = slice(start, start + size)
-            total = total + torch.utils.checkpoint.checkpoint(
-                lambda x, s: self.loss(head(x), s).sum(),
-                states[part],
-                supervised[part],
-                use_reentrant=False,
-            )
-        return total
-
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's eight forms
         """AdamW over the trained weights, linear warm-up, then the schedule."""
         trained = [p for p in self.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
             trained, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
         )
+        decays = self.schedule == "linear"
+        steps = int(self.trainer.estimated_stepping_batches) if decays else 0
         warmup = self.warmup_steps
-        steps = self.trainer.estimated_stepping_batches if self.schedule == "linear" else 0
 
         def factor(step: int) -> float:
             if step < warmup:
                 return (step + 1) / (warmup + 1)
-            if self.schedule == "constant":
-                return 1.0
-            return max(0.0, (steps - step) / max(1, steps - warmup))
+            return max(0.0, (steps - step) / max(1, steps - warmup)) if decays else 1.0
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
+        return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
 
     # Answering
 
-    def transfer_batch_to_device(
-        self, batch: Any, device: torch.device, dataloader_idx: int
-    ) -> Any:
-        """Leave questions where they are: only the engine makes tensors of them."""
-        if "questions" in batch:
-            return batch
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
-
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, pl.DataFrame]:
-        """Answer a batch of questions; `predictions` holds a row each."""
-        return {"predictions": self.predictions(batch["questions"], batch["labels"])}
+        """Answer the table `batch["questions"]`; `predictions` holds a row each."""
+        table = batch["questions"]
+        known = table["label"] if "label" in table.columns else [None] * len(table)
+        labels = [None if label is None else Label(label) for label in known]
+        return {"predictions": self.predictions(to_questions(table), labels)}
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, pl.DataFrame]:
         """Answer a batch of questions, as `test_step` does."""
@@ -338,11 +286,7 @@ class Student(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what was trained and what it was trained on; the base is not ours to copy."""
-        trained = {name for name, p in self.named_parameters() if p.requires_grad}
-        checkpoint["state_dict"] = {
-            name: tensor for name, tensor in checkpoint["state_dict"].items() if name in trained
-        }
-        checkpoint["student"] = self._identity()
+        checkpoints.keep_trained(self, checkpoint, self._identity())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another base, other adapters or, to train on, another prompt set.
@@ -350,28 +294,8 @@ class Student(L.LightningModule):
         Raises:
             InputError: Which of these differs.
         """
-        saved = checkpoint.get("student", {})
-        for key, value in self._identity().items():
-            if saved.get(key) == value:
-                continue
-            if key == "prompt_id" and not self.trainer.training:
-                log.warning("trained with prompts %s, asked with %s", saved.get(key), value)
-                continue
-            raise InputError(
-                "the checkpoint is of another student",
-                file="ckpt_path",
-                column=key,
-                got=saved.get(key),
-                expected=repr(value),
-            )
-        trained = {name for name, p in self.named_parameters() if p.requires_grad}
-        odd = sorted(trained ^ set(checkpoint["state_dict"]))
-        if odd:
-            raise InputError(
-                "the checkpoint's weights are not the student's",
-                file="ckpt_path",
-                got=f"{len(odd)} keys missing or unexpected, {odd[0]} first",
-            )
+        to_train = bool(self.trainer.training)
+        checkpoints.refuse_another(self, checkpoint, self._identity(), to_train)
 
     def _identity(self) -> dict[str, str]:
         return {

@@ -26,7 +26,7 @@ def encode(encoder: Encoder, reasoning: str | None = REASONING, label: Label = L
 def supervised_text(encoder: Encoder, example) -> str:
     ids = [
         id_
-        for id_, label in zip(example.input_ids, example.labels, strict=False)
+        for id_, label in zip(example.input_ids, example.labels, strict=True)
         if label != IGNORED
     ]
     return encoder.tokenizer.decode(ids, skip_special_tokens=False)

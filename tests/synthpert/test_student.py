@@ -37,7 +37,7 @@ def rows(student: Student) -> list[LabelledExample]:
     questions = [Question("k562", "AARS", gene) for gene in GENES]
     labels = [LABELS[i % 3] for i in range(len(GENES))]
     made = student.encoder.examples(questions, labels, TEXTS)
-    return [LabelledExample(x, LABELS.index(y)) for x, y in zip(made, labels, strict=False)]
+    return [LabelledExample(x, LABELS.index(y)) for x, y in zip(made, labels, strict=True)]
 
 
 def batch(student: Student, part: slice = slice(None)) -> dict[str, torch.Tensor]:
@@ -69,11 +69,11 @@ def test_chunked_loss_equals_the_whole(base: str, monkeypatch: pytest.MonkeyPatc
     whole.backward()
     expected = [p.grad.clone() for p in student.parameters()]
     student.zero_grad()
-    monkeypatch.setattr("synthpert.student._LOGITS_AT_ONCE", 7 * student.causal_lm.vocab_size)
+    monkeypatch.setattr("synthpert.losses._LOGITS_AT_ONCE", 7 * student.causal_lm.vocab_size)
     chunked, _ = student.token_loss(data)
     chunked.backward()
     torch.testing.assert_close(chunked, whole)
-    for p, grad in zip(student.parameters(), expected, strict=False):
+    for p, grad in zip(student.parameters(), expected, strict=True):
         torch.testing.assert_close(p.grad, grad)
 
 
@@ -88,7 +88,7 @@ def test_a_model_that_scales_its_logits_is_trained_on_them(base: str) -> None:
 
     student.causal_lm.forward = capped
     assert not bases.head_is_last(student.causal_lm)
-    student._splits = False
+    student._head_is_last = False
     data = batch(student)
     targets = data["labels"][:, 1:].flatten()
     logits = capped(input_ids=data["input_ids"]).logits[:, :-1].flatten(0, 1)
@@ -101,7 +101,7 @@ def fit(base: str, sizes: list[int], accumulate: int) -> tuple[list[float], dict
     torch.manual_seed(0)
     student = make(base, learning_rate=1e-2, warmup_steps=0, schedule="constant")
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
-    batches = [batch(student, slice(a, a + n)) for a, n in zip(starts, sizes, strict=False)]
+    batches = [batch(student, slice(a, a + n)) for a, n in zip(starts, sizes, strict=True)]
     losses: list[float] = []
 
     class Losses(L.Callback):
