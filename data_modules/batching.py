@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from synthpert.encoding import IGNORED
 from synthpert.errors import InputError
-from synthpert.questions import LABELS, Label, to_questions
+from synthpert.questions import LABELS, Label, Question
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from synthpert.encoding import Encoder, Example
+
+_COLUMNS = ("cell_line", "pert", "gene", "label", "reasoning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,13 @@ class Examples(Dataset[LabelledExample]):
     """
 
     def __init__(self, table: pl.DataFrame, encoder: Encoder) -> None:
-        self.table = table
+        # Not polars: its threads do not live on in a forked worker, which would wait for them.
+        self.columns = {name: _Texts(table[name]) for name in _COLUMNS if name in table.columns}
+        self.size = len(table)
         self.encoder = encoder
 
     def __len__(self) -> int:
-        return len(self.table)
+        return self.size
 
     def __getitem__(self, index: int) -> LabelledExample:
         return self.__getitems__([index])[0]
@@ -53,10 +56,14 @@ class Examples(Dataset[LabelledExample]):
         Raises:
             InputError: If one is longer than `max_tokens`; data modules drop those beforehand.
         """
-        rows = self.table[list(indices)]
+        rows = {name: column.at(indices) for name, column in self.columns.items()}
+        questions = [
+            Question(*row)
+            for row in zip(rows["cell_line"], rows["pert"], rows["gene"], strict=True)
+        ]
         labels = [Label(label) for label in rows["label"]]
-        reasonings = rows["reasoning"].to_list() if "reasoning" in rows.columns else None
-        made = self.encoder.examples(to_questions(rows), labels, reasonings or [None] * len(rows))
+        reasonings = rows.get("reasoning", [None] * len(questions))
+        made = self.encoder.examples(questions, labels, reasonings)
         found = []
         for index, label, example in zip(indices, labels, made, strict=True):
             if example is None:
@@ -69,6 +76,19 @@ class Examples(Dataset[LabelledExample]):
                 )
             found.append(LabelledExample(example, LABELS.index(label)))
         return found
+
+
+class _Texts:
+    """A column of texts: each different one once, and a number a row."""
+
+    def __init__(self, column: pl.Series) -> None:
+        column = column.cast(pl.String)
+        different = column.unique(maintain_order=True)
+        self.texts: list[str] = different.to_list()
+        self.numbers = column.cast(pl.Enum(different)).to_physical().to_numpy()
+
+    def at(self, indices: Sequence[int]) -> list[str]:
+        return [self.texts[number] for number in self.numbers[list(indices)]]
 
 
 def collate(rows: Sequence[LabelledExample], pad_id: int) -> dict[str, Tensor]:
@@ -135,3 +155,23 @@ class ShuffledBatches(Sampler[list[int]]):
         step = self.batch_size * self.world
         for batch in range(seen, len(self)):
             yield order[batch * step : (batch + 1) * step][self.rank :: self.world].tolist()
+
+
+class LateLoader:
+    """A loader that begins when its first batch is asked for, workers and all.
+
+    Lightning makes the iterator of a resumed fit before it has restored how far the fit was
+    (whoever reads `estimated_stepping_batches` causes it), and workers would set off at once.
+
+    Args:
+        loader: The loader.
+    """
+
+    def __init__(self, loader: DataLoader[LabelledExample]) -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        yield from self.loader

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import lightning as L
 import numpy as np
 import polars as pl
-from torch.utils.data import DataLoader
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from data_modules.batching import Examples, ShuffledBatches, collate
-from synthpert.errors import InputError
-from synthpert.questions import (
-    read_questions,
-    read_table,
-    split_questions,
-    to_questions,
+from data_modules.batching import (
+    Examples,
+    LabelledExample,
+    LateLoader,
+    ShuffledBatches,
+    collate,
 )
+from synthpert.errors import InputError
+from synthpert.questions import read_questions, read_table, split_questions, to_questions
+from synthpert.student import Student
 
 if TYPE_CHECKING:
     from synthpert.encoding import Encoder
@@ -68,6 +72,8 @@ class QuestionDataModule(L.LightningDataModule):
         self.train: pl.DataFrame | None = None
         self.validation: pl.DataFrame | None = None
         self.test: pl.DataFrame | None = None
+        self._asked: pl.DataFrame | None = None
+        self._made: pl.DataFrame | None = None
         self._pools: dict[str, pl.DataFrame] = {}
 
     def rows(self, train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
@@ -93,7 +99,7 @@ class QuestionDataModule(L.LightningDataModule):
         if self.test is None:
             self._read()
         if stage in ("fit", "validate") and self.train is None:
-            rows = self.fitting(self._rows, self.trainer.lightning_module.encoder)
+            rows = self.fitting(self._rows(), self._student.encoder)
             held = rows["pert"].is_in(list(self._held_out))
             self.train, self.validation = rows.filter(~held), rows.filter(held)
             if not len(self.train):
@@ -105,10 +111,10 @@ class QuestionDataModule(L.LightningDataModule):
                 len(self._held_out),
             )
 
-    def train_dataloader(self) -> DataLoader[Any]:
+    def train_dataloader(self) -> LateLoader:
         """Shuffled micro-batches; resumed where a run was stopped."""
         assert self.train is not None
-        trainer = self.trainer
+        trainer = self._trainer
         batches = ShuffledBatches(
             len(self.train),
             self.batch_size,
@@ -117,25 +123,26 @@ class QuestionDataModule(L.LightningDataModule):
             trainer.world_size,
             self._position,
         )
-        return DataLoader(
-            Examples(self.train, trainer.lightning_module.encoder),
+        loader = DataLoader(
+            Examples(self.train, self._student.encoder),
             batch_sampler=batches,
             collate_fn=self._collate(),
             num_workers=self.workers,
-            persistent_workers=False,
+            generator=torch.Generator(),
         )
+        return LateLoader(loader)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
         """Validation examples in order, dealt out over ranks."""
         assert self.validation is not None
         if not len(self.validation):
             return []
-        trainer = self.trainer
-        mine = self.validation[trainer.global_rank :: trainer.world_size]
+        mine = self.validation[self._trainer.global_rank :: self._trainer.world_size]
         return DataLoader(
-            Examples(mine, trainer.lightning_module.encoder),
+            Examples(mine, self._student.encoder),
             batch_size=self.batch_size,
             collate_fn=self._collate(),
+            generator=torch.Generator(),
         )
 
     def test_dataloader(self) -> DataLoader[Any]:
@@ -157,12 +164,17 @@ class QuestionDataModule(L.LightningDataModule):
         return self._pools[stage]
 
     def texts(self, prompts: PromptSet) -> Iterator[str]:
-        """Texts that together hold every word of the training examples."""
+        """Texts that together hold every word of the training examples and of all prompts.
+
+        A symbol that only the test split has is a word too, though nothing is learned of it:
+        spelled in bytes that no example has, it would throw a small model off.
+        """
         if self.test is None:
             self._read()
-        rows = self._rows
+        rows = self._rows()
         keys = ("cell_line", "pert", "gene")
-        cover = pl.concat([rows.unique(key, maintain_order=True) for key in keys])
+        asked = pl.concat([rows.select(keys), self._pools["test"].select(keys)])
+        cover = pl.concat([asked.unique(key, maintain_order=True) for key in keys])
         for question in to_questions(cover):
             yield from (message["content"] for message in prompts.messages(question))
         for label in prompts.labels:
@@ -174,40 +186,58 @@ class QuestionDataModule(L.LightningDataModule):
     def _read(self) -> None:
         questions = read_questions(self.data, self.cell_lines)
         # A prompt set that offers fewer labels asks only about questions that have one of them.
-        offered = [str(label) for label in self.trainer.lightning_module.prompts.labels]
+        offered = [str(label) for label in self._student.prompts.labels]
         questions = questions.filter(pl.col("label").is_in(offered))
-        train, self.test = split_questions(questions, self.split)
+        self._asked, self.test = train, test = split_questions(questions, self.split)
         perturbations = train["pert"].unique().sort().to_list()
         count = math.ceil(len(perturbations) * self.validation_share)
         order = np.random.default_rng(self.seed).permutation(len(perturbations))
         self._held_out = {perturbations[i] for i in order[:count]}
-        self._rows = self.rows(train, self.test)
         self._pools = {
             "validate": train.filter(pl.col("pert").is_in(list(self._held_out))),
-            "test": self.test,
+            "test": test,
         }
 
-    def _position(self) -> tuple[int, int]:
-        loop = self.trainer.fit_loop
-        seen = loop.epoch_loop.batch_progress.current.ready
-        return loop.epoch_progress.current.processed, seen
+    def _rows(self) -> pl.DataFrame:
+        # Late and once: to test a student, nobody needs the traces that it was trained on.
+        if self._made is None:
+            assert self._asked is not None
+            assert self.test is not None
+            self._made = self.rows(self._asked, self.test)
+        return self._made
 
-    def _collate(self) -> Any:
-        tokenizer = self.trainer.lightning_module.encoder.tokenizer
-        pad = tokenizer.pad_token_id
-        return partial(collate, pad_id=tokenizer.eos_token_id if pad is None else pad)
+    @property
+    def _trainer(self) -> L.Trainer:
+        if self.trainer is None:
+            raise RuntimeError("no trainer is attached yet")
+        return self.trainer
+
+    @property
+    def _student(self) -> Student:
+        student = self._trainer.lightning_module
+        if not isinstance(student, Student):
+            raise RuntimeError(f"a student is needed to encode for, not {type(student).__name__}")
+        return student
+
+    def _position(self) -> tuple[int, int]:
+        loop = self._trainer.fit_loop
+        return self._trainer.current_epoch, loop.epoch_loop.batch_progress.current.ready
+
+    def _collate(self) -> Callable[[Sequence[LabelledExample]], dict[str, Tensor]]:
+        return partial(collate, pad_id=self._student.encoder.pad_id)
 
     def _question_loader(self, table: pl.DataFrame) -> DataLoader[Any]:
-        rank, world = self.trainer.global_rank, self.trainer.world_size
+        rank, world = self._trainer.global_rank, self._trainer.world_size
         mine = table.with_row_index("index")[rank::world]
         return DataLoader(
             _Questions(mine),
             batch_size=self.eval_batch_size,
             collate_fn=_question_batch,
+            generator=torch.Generator(),
         )
 
 
-class _Questions:
+class _Questions(Dataset[pl.DataFrame]):
     """Rows of a table of questions, sliced a batch at a time."""
 
     def __init__(self, table: pl.DataFrame) -> None:
@@ -216,9 +246,13 @@ class _Questions:
     def __len__(self) -> int:
         return len(self.table)
 
-    def __getitems__(self, indices: list[int]) -> pl.DataFrame:
-        return self.table[indices]
+    def __getitem__(self, index: int) -> pl.DataFrame:
+        return self.table[[index]]
+
+    def __getitems__(self, indices: list[int]) -> list[pl.DataFrame]:
+        return [self.table[indices]]
 
 
-def _question_batch(rows: pl.DataFrame) -> dict[str, Any]:
+def _question_batch(parts: list[pl.DataFrame]) -> dict[str, Any]:
+    rows = pl.concat(parts)
     return {"index": rows["index"].to_list(), "questions": rows.drop("index")}

@@ -88,7 +88,7 @@ class TraceDataModule(QuestionDataModule):
                 f"{count:,} of {len(traces):,} traces are of test perturbations",
                 file=self.traces,
                 got=f"{first['cell_line']} {first['pert']} {first['gene']}",
-                expected=f"traces of the train split {self.split}; test_traces: drop leaves them out",
+                expected=f"traces to train {self.split} on; test_traces: drop leaves them out",
             )
         if count:
             log.warning("%s traces of test perturbations dropped", f"{count:,}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,9 @@ def answer(
         its probabilities.
     """
     prompts = encoder.prompt_ids(questions)
-    stop = encoder.prompts.answer_suffix
+    # Only a closing tag says that the answer is over: a full stop also ends sentences before it.
+    suffix = encoder.prompts.answer_suffix
+    stop = suffix if suffix.startswith("</") else ""
     rounds = []
     for sample in range(decoding.samples):
         completions = engine.complete(prompts, decoding, stop, decoding.seed + sample)
@@ -115,9 +118,10 @@ def _shares(
 ) -> Tensor:
     """Probabilities of the three labels in place of each answer: (N, 3), NaN where unread.
 
-    The context of a label is the prompt, the model's own reasoning and the opening tag of the
-    answer; a label's probability is that of its whole text up to and including the closing tag.
-    A label the prompt set cannot answer has probability 0.
+    The context of a label is the prompt and the model's own reasoning; a label's probability is
+    that of its whole answer, opening tag to closing tag, scaled over the labels. The tag that all
+    of them share weighs nothing, and is part of it only because a tokenizer may join the tag's end
+    to the label's beginning. A label the prompt set cannot answer has probability 0.
     """
     shares = torch.full((len(prompts), len(LABELS)), float("nan"), dtype=torch.float64)
     offered = [i for i, label in enumerate(LABELS) if label in encoder.prompts.labels]
@@ -139,12 +143,7 @@ def _shares(
 
 def _before_answer(encoder: Encoder, ids: list[int], text: str) -> tuple[list[int], str]:
     """Split a completion at its answer: the ids before it, and text a token shares with it."""
-    prefix = encoder.prompts.answer_prefix
-    if prefix:
-        at = text.rfind(prefix)
-        cut = at + len(prefix) if at >= 0 else len(text)
-    else:
-        cut = text.rfind("</think>\n") + len("</think>\n") if "</think>\n" in text else 0
+    cut = _answer_start(text, encoder.prompts.answer_prefix)
     low, high = 0, len(ids)
     while low < high:
         middle = (low + high + 1) // 2
@@ -155,8 +154,17 @@ def _before_answer(encoder: Encoder, ids: list[int], text: str) -> tuple[list[in
     return ids[:low], text[len(encoder.decode(ids[:low])) : cut]
 
 
+def _answer_start(text: str, prefix: str) -> int:
+    """Where the last opening tag begins; without tags, where the text after the thought does."""
+    tags = list(re.finditer(re.escape(prefix), text, re.IGNORECASE)) if prefix else []
+    if tags:
+        return tags[-1].start()
+    thoughts = list(re.finditer(r"</think>\s*", text, re.IGNORECASE))
+    return thoughts[-1].end() if thoughts else 0
+
+
 def _choice_ids(encoder: Encoder, rest: str, label: Label) -> list[int]:
-    ids = encoder.text_ids([rest + encoder.prompts.labels[label] + encoder.prompts.answer_suffix])
+    prompts = encoder.prompts
+    ids = encoder.text_ids([rest + prompts.answer_text(label)])[0]
     # Without a closing tag only the end of the sequence says that the label is complete.
-    end = [] if encoder.prompts.answer_suffix else [encoder.tokenizer.eos_token_id]
-    return [*ids[0], *end]
+    return ids if prompts.answer_suffix else [*ids, encoder.tokenizer.eos_token_id]

@@ -110,8 +110,10 @@ def _keep_unpacked(model: PreTrainedModel) -> None:
     On a CPU with AVX512-BF16 its layers repack themselves at the first forward pass in evaluation
     mode, and training after that finds no gradient (bitsandbytes 0.50, `Linear4bit.forward`).
     """
+    from bitsandbytes.nn import Linear4bit
+
     for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
+        if isinstance(module, Linear4bit):
             module.support_avx512bf16_for_cpu = False
 
 
@@ -178,7 +180,7 @@ def ensure_scratch(folder: Path, size: scratch.Scratch, texts: Iterable[str]) ->
     if scratch.is_current(folder, size, words):
         log.info("using %s as it is", folder)
         return
-    if folder.exists():
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(
             "the folder holds another model",
             file=folder,

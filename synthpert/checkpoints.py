@@ -1,9 +1,13 @@
-"""What a checkpoint keeps of a student, and whose student it is."""
+"""What a checkpoint keeps of a student, whose student it is, and where training goes on."""
 
 from __future__ import annotations
 
 import logging
+import random
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
 
 from synthpert.errors import InputError
 
@@ -64,6 +68,49 @@ def refuse_another(
             file="ckpt_path",
             got=f"{len(odd)} keys missing or unexpected, {odd[0]} first",
         )
+
+
+def back_to_step(checkpoint: dict[str, Any], accumulate: int) -> None:
+    """Let training go on where an optimiser step begins, with counters that agree.
+
+    A checkpoint saved on an interrupt may lie between the micro-batches of a step, whose gradients
+    are lost, or within a batch, which Lightning 2.6 then counts as begun in one of its totals and
+    as not begun in the other, so that a later resume repeats a batch.
+
+    Args:
+        checkpoint: Lightning's, as read from disk, changed in place.
+        accumulate: Micro-batches of an optimiser step.
+    """
+    progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    current = progress["current"]
+    # The last batch of an epoch ends a step, however many there were.
+    ended = progress["is_last_batch"] and current["processed"] == current["ready"]
+    undone = 0 if ended else current["processed"] % accumulate
+    for counts in (progress["total"], current):
+        # One that was saved at the end of a batch has it processed but not yet completed.
+        completed = min(counts["completed"], counts["processed"] - undone)
+        done = counts["processed"] - undone
+        counts.update(ready=done, started=done, processed=done, completed=completed)
+
+
+def random_states(device: torch.device) -> dict[str, Any]:
+    """The global random states, in types that `torch.load(weights_only=True)` reads."""
+    name, keys, *rest = tuple(np.random.get_state(legacy=True))
+    return {
+        "python": random.getstate(),
+        "numpy": (str(name), np.asarray(keys).tolist(), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+    }
+
+
+def restore_random_states(states: dict[str, Any], device: torch.device) -> None:
+    """Put the global random states back to what `random_states` gave."""
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])
+    torch.set_rng_state(states["torch"].cpu())
+    if device.type == "cuda" and states["cuda"] is not None:
+        torch.cuda.set_rng_state(states["cuda"].cpu(), device)
 
 
 def _trained(module: nn.Module) -> set[str]:

@@ -5,11 +5,10 @@ Everything of a run lies in one directory: its configuration, metrics, checkpoin
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
-import shlex
 import sys
-import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,12 +18,22 @@ import jsonargparse
 import lightning as L
 import transformers
 import yaml
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import (
+    ArgsType,
+    LightningArgumentParser,
+    LightningCLI,
+    SaveConfigCallback,
+)
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from synthpert import run_folder
 from synthpert.errors import InputError
+from synthpert.parse_errors import explain, values
 from synthpert.redaction import redact
+from synthpert.stopping import Ending, way_on
 from synthpert.student import Student
 from synthpert.watching import Watch, loggers
 
@@ -33,12 +42,46 @@ log = logging.getLogger(__name__)
 # A YAML names classes, and naming one imports its module before its type is checked. So only these
 # packages can be named; a user's own is let in by `--import-from PACKAGE`.
 IMPORTABLE = ("synthpert", "callbacks", "data_modules", "lightning", "torch")
-# Launched ranks run the command again and must find the directory that the first one chose.
-_RUN_VARIABLE = "SYNTHPERT_RUN"
+_HELP = """
+
+  synthpert {verb} --config configs/tiny.yaml --run runs/tiny{last}
+
+A later --config overlays an earlier one, and flags overlay both:
+  synthpert {verb} --config configs/tiny.yaml --config configs/splits/strict.yaml \\
+      --run runs/strict --data.init_args.batch_size 16{last}
+
+Arguments of a class that a YAML names:
+  synthpert {verb} --data.help data_modules.traces.TraceDataModule
+  synthpert {verb} --trainer.callbacks.help callbacks.generative_evaluation.GenerativeEvaluation
+What all of it comes to, without running it: --print_config
+"""
+_DOES = {
+    "fit": "Train a student on traces or on raw tuples.",
+    "validate": "The loss of a checkpoint on the validation examples.",
+    "test": "Answer the test questions: predictions.parquet in the run's directory.",
+    "predict": "Answer questions of your own (--data.init_args.questions TABLE), labelled or not.",
+}
+
+
+class _Help(argparse.RawDescriptionHelpFormatter, jsonargparse.DefaultHelpFormatter):
+    """Keeps the lines of the examples."""
 
 
 class RunCLI(LightningCLI):
     """Adds the run directory, Weights & Biases and the checkpoint of the run to LightningCLI."""
+
+    def setup_parser(self, *args: Any) -> None:
+        """Tell of `--ckpt_path` what holds here, and nothing of what is set here."""
+        super().setup_parser(*args)
+        self.parsers = getattr(self, "_subcommand_parsers", {})
+        for parser in self.parsers.values():
+            for action in parser._actions:
+                if action.dest == "ckpt_path":
+                    action.help = (
+                        "a checkpoint, or `last` for the run's newest; fit goes on from it"
+                    )
+                elif action.dest in ("weights_only", "trainer.default_root_dir"):
+                    action.help = argparse.SUPPRESS
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add `--run`, `--watch` and `--import-from`."""
@@ -57,39 +100,83 @@ class RunCLI(LightningCLI):
         )
         parser.add_class_arguments(Watch, "watch")
 
-    def before_instantiate_classes(self) -> None:
-        """Choose the run directory, and the checkpoint that goes with it."""
-        self.settings = self.config[self.subcommand]
-        self.run = Path(self.settings.run or os.environ.get(_RUN_VARIABLE) or self._new_run())
-        os.environ[_RUN_VARIABLE] = str(self.run)
-        last = self.run / "checkpoints" / "last.ckpt"
-        if self.subcommand == "fit" and self.settings.ckpt_path is None and last.exists():
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse the command line and the YAMLs.
+
+        Raises:
+            InputError: What is wrong, and in which file and line.
+        """
+        try:
+            super().parse_arguments(parser, args)
+        except jsonargparse.ArgumentError as error:
+            words = args if isinstance(args, list) else []
+            raise self._explained(error, words) from None
+
+    def instantiate_classes(self) -> None:
+        """Build trainer, student and data module.
+
+        Raises:
+            InputError: If a class refuses its arguments.
+        """
+        try:
+            super().instantiate_classes()
+        except InputError:
+            raise
+        except ValueError as error:
+            # jsonargparse wraps what the classes of a list raise.
+            raise self._explained(error, [self.subcommand or ""]) from error
+
+    def _explained(self, error: Exception, words: list[str]) -> InputError:
+        known = {each.dest for one in self.parsers.values() for each in one._actions}
+        return explain(str(error), words, known)
+
+    def _parse_ckpt_path(self) -> None:
+        """Choose the run directory, and the checkpoint that goes with it.
+
+        LightningCLI would read the whole checkpoint here, for settings. YAMLs alone say what a
+        student is.
+        """
+        verb = self.config.get("subcommand")
+        self.settings = self.config[verb] if verb else self.config
+        self.run = run_folder.choose(self.settings.run, self.settings.get("config") or ["run"])
+        self.settings.trainer.default_root_dir = str(self.run)
+        if verb is None:
+            return
+        os.environ[run_folder.VARIABLE] = str(self.run)
+        newest = run_folder.newest_checkpoint(self.run)
+        asked = self.settings.ckpt_path
+        if asked is None and newest and verb == "fit":
             raise InputError(
                 "this run exists already",
                 file=self.run,
                 expected="--ckpt_path last to go on with it, or another --run",
             )
-        if self.settings.ckpt_path == "last":
-            self.settings.ckpt_path = str(last) if last.exists() else None
-            if self.subcommand != "fit" and not last.exists():
-                raise InputError("the run has no checkpoint", file=self.run, expected=str(last))
-        if self.settings.ckpt_path and not Path(self.settings.ckpt_path).exists():
-            raise InputError("no such checkpoint", file=self.settings.ckpt_path)
-        if self.subcommand != "fit" and self.settings.ckpt_path is None:
+        if asked == "last":
+            if newest is None and verb != "fit":
+                raise InputError("the run has no checkpoint", file=self.run)
+            self.settings.ckpt_path = newest and str(newest)
+        elif asked and not Path(asked).exists():
+            raise InputError("no such checkpoint", file=asked)
+        elif asked and not run_folder.is_whole(Path(asked)):
+            raise InputError("this is no checkpoint, or not a whole one", file=asked)
+        if verb != "fit" and asked is None:
             log.warning("no --ckpt_path: the base model answers, untrained")
         self.settings.weights_only = True
-        self.settings.trainer.default_root_dir = str(self.run)
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Build the trainer; without loggers of the user's own it gets the run's."""
         if self.settings.trainer.logger in (None, True):
             kwargs["logger"] = loggers(self.run, self.settings.watch)
-        return super().instantiate_trainer(**kwargs)
-
-    def _new_run(self) -> Path:
-        given = self.settings.get("config") or []
-        name = Path(str(given[0])).stem if given else "run"
-        return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        trainer = super().instantiate_trainer(**kwargs)
+        for callback in trainer.checkpoint_callbacks:
+            if isinstance(callback, ModelCheckpoint):
+                # Lightning would put them where the first logger writes.
+                folder = str(run_folder.checkpoints(self.run).absolute())
+                callback.dirpath = callback.dirpath or folder
+                if trainer.fast_dev_run:  # type: ignore[attr-defined]
+                    # A trial leaves nothing to go on with.
+                    callback.save_last = None
+        return trainer
 
 
 class _SaveConfig(SaveConfigCallback):
@@ -97,26 +184,19 @@ class _SaveConfig(SaveConfigCallback):
 
     def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         text = self.parser.dump(self.config, skip_none=False)
-        config = redact(yaml.safe_load(text))
+        whole = yaml.safe_load(text)
+        config = redact(whole)
+        name = f"{TrainerFn(stage).value}.yaml"
+        if stage == "fit":
+            # The file makes the run anew, even where this start only goes on with it.
+            name, config["ckpt_path"] = "config.yaml", None
         folder = Path(trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        name = "config.yaml" if stage == "fit" else f"{TrainerFn(stage).value}.yaml"
         (folder / name).write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        if redact(whole) != whole:
+            log.warning("%s leaves secrets out: give them again to run it", folder / name)
         for logger in trainer.loggers:
             logger.log_hyperparams(config)
-
-
-class _Ending(L.Callback):
-    """Remembers what ended the run early; LightningCLI hands out no trainer when it raises."""
-
-    def __init__(self) -> None:
-        self.cause: BaseException | None = None
-        self.step = 0
-
-    def on_exception(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
-    ) -> None:
-        self.cause, self.step = exception, trainer.global_step
 
 
 def main(args: Sequence[str]) -> int:
@@ -133,19 +213,19 @@ def main(args: Sequence[str]) -> int:
     """
     _allow_imports(args)
     _quieten()
-    ending = _Ending()
+    ending = Ending()
     if "LOCAL_RANK" not in os.environ:
-        os.environ.pop(_RUN_VARIABLE, None)
+        os.environ.pop(run_folder.VARIABLE, None)
     try:
         cli(args, trainer_defaults={"callbacks": [ending]})
-    except jsonargparse.ArgumentError as error:
-        raise InputError(str(error), file=f"synthpert {args[0]}") from None
+    except MisconfigurationException as error:
+        raise InputError(str(error), file=f"synthpert {args[0]}", column="trainer") from error
     except SystemExit:
-        if isinstance(ending.cause, KeyboardInterrupt):
-            return _stopped(args, ending, 130)
-        if isinstance(ending.cause, SIGTERMException):
-            return _stopped(args, ending, 143)
-        raise
+        if ending.code is None:
+            raise
+        if args[0] == "fit":
+            sys.stderr.write(f"{way_on(args, ending.step)}\n")
+        return ending.code
     return 0
 
 
@@ -166,6 +246,15 @@ def cli(
         # `Student.configure_model` says in a line what there is to say.
         "enable_model_summary": False,
     }
+    helps: dict[str, Any] = {
+        verb: {
+            "usage": f"synthpert {verb} --config FILE [--config OVERLAY] [--run DIR] [--KEY VALUE]",
+            "description": does
+            + _HELP.format(verb=verb, last="" if verb == "fit" else " --ckpt_path last"),
+            "exit_on_error": False,
+        }
+        for verb, does in _DOES.items()
+    }
     return RunCLI(
         Student,
         L.LightningDataModule,
@@ -174,7 +263,7 @@ def cli(
         save_config_callback=_SaveConfig,
         save_config_kwargs={"save_to_log_dir": False},
         trainer_defaults={**defaults, **(trainer_defaults or {})},
-        parser_kwargs={"exit_on_error": False},
+        parser_kwargs={"exit_on_error": False, "formatter_class": _Help, **helps},
         auto_configure_optimizers=False,
         run=run,
         args=list(args),
@@ -183,12 +272,7 @@ def cli(
 
 def _allow_imports(args: Sequence[str]) -> None:
     """Let YAMLs name the project's, Lightning's and PyTorch's classes, and the user's package."""
-    own = []
-    for i, word in enumerate(args):
-        if word.startswith("--import-from="):
-            own.append(word.partition("=")[2])
-        elif word == "--import-from" and i + 1 < len(args):
-            own.append(args[i + 1])
+    own = values(args, "--import-from")
     if own and str(Path.cwd()) not in sys.path:
         # The installed command, unlike `python -m`, does not look in the working directory.
         sys.path.insert(0, str(Path.cwd()))
@@ -199,24 +283,19 @@ def _allow_imports(args: Sequence[str]) -> None:
 
 def _quieten() -> None:
     """Keep what others print on every start from burying what matters."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+    lightnings = ("lightning.pytorch", "lightning.fabric", "lightning")
+    for name in lightnings:
         # They print through handlers of their own what then reaches ours a second time.
         logging.getLogger(name).handlers.clear()
+    ours = ("synthpert", "callbacks", "data_modules") if getattr(rank_zero_only, "rank", 0) else ()
+    for name in (*lightnings, *ours):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    # `ShuffledBatches` takes its place from the loops' progress, not from a loader's state.
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+    warnings.filterwarnings("ignore", message="The dirpath has changed from.*")
     # `on_train_start` puts them in train mode.
     warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start.*")
     if not sys.stderr.isatty():
         transformers.utils.logging.disable_progress_bar()
-
-
-def _stopped(args: Sequence[str], ending: _Ending, code: int) -> int:
-    if args[0] == "fit":
-        run = os.environ.get(_RUN_VARIABLE, "RUN")
-        again = ["synthpert", "fit", "--config", f"{run}/config.yaml", "--run", run]
-        sys.stderr.write(
-            f"stopped at step {ending.step}, state saved; to go on: "
-            f"{shlex.join([*again, '--ckpt_path', 'last'])}\n"
-        )
-    return code

@@ -6,9 +6,11 @@ import inspect
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from synthpert.errors import InputError
+
+Result = TypeVar("Result")
 
 
 def shipped(word: str) -> str:
@@ -27,7 +29,7 @@ def shipped(word: str) -> str:
     return f"{flag}{equals}{file}" if file.exists() else word
 
 
-def run(verb: str, function: Callable[..., Any], args: Sequence[str]) -> Any:
+def run(verb: str, function: Callable[..., Result], args: Sequence[str]) -> Result:
     """Parse `args` after `function`'s signature and call it.
 
     Parameters without a default are positional (a list takes one or more values); the others

@@ -91,6 +91,12 @@ class Encoder:
         """Whether the prompt itself ends in `<think>`, so that a completion starts inside it."""
         self._check_one_bos(self._ids([probe])[0])
 
+    @property
+    def pad_id(self) -> int:
+        """The id to pad with: of the padding token, or of the end of sequence."""
+        pad, eos = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
+        return int(eos if pad is None else pad)
+
     def prompt_ids(self, questions: Sequence[Question]) -> list[list[int]]:
         """The prompts of `questions`, as generation is given them.
 
@@ -149,14 +155,19 @@ class Encoder:
         eos = self.tokenizer.eos_token_id
         if eos in ids:
             ids = ids[: ids.index(eos)]
+        return self.raw_text(ids)
+
+    def raw_text(self, ids: Sequence[int]) -> str:
+        """The text of all `ids`, special tokens included."""
         # Tags may be registered as special tokens, and the parser needs to see them.
-        return str(self.tokenizer.decode(ids, skip_special_tokens=False))
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=False))
 
     def text_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of bare texts: no template, no special tokens."""
-        return [
-            list(ids) for ids in self.tokenizer(list(texts), add_special_tokens=False).input_ids
-        ]
+        if not texts:
+            return []  # which tokenizers refuse
+        batch = self.tokenizer(list(texts), add_special_tokens=False)
+        return [list(ids) for ids in batch.input_ids]
 
     def _join(self, prompt: list[int], completion: list[int], answer_start: int) -> Example:
         ids = [*prompt, *completion, self.tokenizer.eos_token_id]
@@ -183,7 +194,7 @@ class Encoder:
         content = thought + self.prompts.answer_text(label)
         turn: list[Message] = [{"role": "assistant", "content": content}]
         text = self.tokenizer.apply_chat_template(
-            [*self.prompts.messages(question), *turn], tokenize=False
+            _plain([*self.prompts.messages(question), *turn]), tokenize=False
         )
         ids = self._ids([str(text)])[0]
         return Example(ids, list(ids), len(ids))
@@ -191,7 +202,7 @@ class Encoder:
     def _render(self, messages: Sequence[Message]) -> str:
         return str(
             self.tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=True
+                _plain(messages), tokenize=False, add_generation_prompt=True
             )
         )
 
@@ -219,6 +230,10 @@ class Encoder:
                 got=f"{ids.count(bos)} of {self.tokenizer.bos_token}",
                 expected="1, in first place",
             )
+
+
+def _plain(messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": each["role"], "content": each["content"]} for each in messages]
 
 
 def _check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import Cache, PreTrainedModel
 
 FinishReason = Literal["stop", "length"]
 
@@ -115,8 +115,7 @@ class HFEngine:
         decode: Callable[[Sequence[int]], str],
     ) -> None:
         self.model = model
-        self.pad_id = pad_id
-        self.eos_id = eos_id
+        self.pad_id, self.eos_id = pad_id, eos_id
         self.decode = decode
 
     @torch.no_grad()
@@ -161,14 +160,13 @@ class HFEngine:
             use_cache=True,
             **(sampling if decoding.temperature > 0 else {}),
         )
-        criteria = StoppingCriteriaList(
-            [_StopText(stop, ids.shape[1], self.decode)] if stop else []
-        )
-        out = self.model.generate(
+        stops = [_StopText(stop, ids.shape[1], self.decode)] if stop else []
+        model: Any = self.model  # `generate` comes from a mixin that its class does not name
+        out: Tensor = model.generate(
             input_ids=ids,
             attention_mask=mask,
             generation_config=config,
-            stopping_criteria=criteria,
+            stopping_criteria=StoppingCriteriaList(stops),
         )
         return [self._completion(row, stop) for row in out[:, ids.shape[1] :].tolist()]
 
@@ -210,7 +208,8 @@ class HFEngine:
         scores = torch.stack([first[i // count, choice[0]] for i, choice in enumerate(flat)])
         width = max(len(choice) for choice in flat) - 1
         if width > 0:
-            scores = scores + self._score_tails(flat, width, mask, positions, read, count)
+            cache = read.past_key_values
+            scores = scores + self._score_tails(flat, width, mask, positions, cache, count)
         return scores.view(len(contexts), count)
 
     def _score_tails(
@@ -219,7 +218,7 @@ class HFEngine:
         width: int,
         mask: Tensor,
         positions: Tensor,
-        read: object,
+        cache: Cache,
         count: int,
     ) -> Tensor:
         """Log-probability of the second and later tokens of B·C choices: (B·C,) float64."""
@@ -229,11 +228,10 @@ class HFEngine:
         for i, choice in enumerate(flat):
             inputs[i, : len(choice) - 1] = torch.tensor(choice[:-1])
             targets[i, : len(choice) - 1] = torch.tensor(choice[1:])
-        cache = read.past_key_values  # type: ignore[attr-defined]
         cache.batch_repeat_interleave(count)
         ones = torch.ones_like(inputs, device=device)
         after = positions[:, -1:].repeat_interleave(count, 0) + 1
-        logits = self.model(
+        logits: Tensor = self.model(
             input_ids=inputs.to(device),
             attention_mask=torch.cat([mask.repeat_interleave(count, 0), ones], 1),
             position_ids=after + torch.arange(width, device=device),
@@ -249,9 +247,7 @@ class _StopText(StoppingCriteria):
     """Ends a row whose newest token completes the stop text."""
 
     def __init__(self, stop: str, begin: int, decode: Callable[[Sequence[int]], str]) -> None:
-        self.stop = stop
-        self.begin = begin
-        self.decode = decode
+        self.stop, self.begin, self.decode = stop, begin, decode
 
     def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: object) -> Tensor:
         # A token holds at least one byte of text, so the stop text spans at most that many.

@@ -71,7 +71,7 @@ class CrossEntropy(TokenLoss):
 
     def forward(self, logits: Tensor, supervised: Supervised) -> Tensor:
         """Compute the cross entropy of each target, in float32 whatever the logits' type."""
-        return torch.nn.functional.cross_entropy(
+        return nn.functional.cross_entropy(
             logits.float(),
             supervised.targets,
             reduction="none",
@@ -116,11 +116,12 @@ def _sum_in_chunks(
     states: Tensor, head: nn.Module, supervised: Supervised, loss: TokenLoss, chunk: int
 ) -> Tensor:
     if len(states) <= chunk:
-        return loss(head(states), supervised).sum()
+        whole: Tensor = loss(head(states), supervised).sum()
+        return whole
     total = states.new_zeros((), dtype=torch.float32)
     for start in range(0, len(states), chunk):
         part = slice(start, start + chunk)
-        total = total + checkpoint(
+        total += checkpoint(
             lambda x, y: loss(head(x), y).sum(), states[part], supervised[part], use_reentrant=False
         )
     return total

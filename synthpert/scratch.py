@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from synthpert.errors import InputError
 
 if TYPE_CHECKING:
+    from tokenizers.pre_tokenizers import PreTokenizer
     from transformers import PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
@@ -165,7 +166,7 @@ def _recipe(size: Scratch, words: Counter[str]) -> dict[str, object]:
     return {**asdict(size), "words": hashlib.sha256("\n".join(kept).encode()).hexdigest()}
 
 
-def _splitter() -> object:
+def _splitter() -> PreTokenizer:
     from tokenizers import Regex, pre_tokenizers
 
     return pre_tokenizers.Split(Regex(_WORD), behavior="isolated")

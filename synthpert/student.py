@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import lightning as L
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from synthpert import bases, checkpoints
+from synthpert.answering import answer
 from synthpert.encoding import Encoder, LossOn, Template
 from synthpert.errors import InputError
 from synthpert.generation import Decoding, Engine, HFEngine
@@ -28,6 +29,7 @@ from synthpert.scratch import Scratch
 
 if TYPE_CHECKING:
     import polars as pl
+    from transformers import PreTrainedModel
 
     from synthpert.prompts import PromptSet
     from synthpert.questions import Question
@@ -90,39 +92,39 @@ class Student(L.LightningModule):
         self.warmup_steps, self.schedule = warmup_steps, schedule
         self.gradient_checkpointing = gradient_checkpointing
         self.decoding, self.scratch = decoding, scratch
-        self.network: nn.Module | None = None
+        self.network: torch.nn.Module | None = None
         self.engine: Engine | None = None
         # The frozen base is not saved, so `on_load_checkpoint` checks the keys instead.
         self.strict_loading = False
         self._step_loss: list[Tensor] = []
         self._step_tokens: list[Tensor] = []
+        self._step_random: dict[str, Any] | None = None
 
     # Building
 
     @cached_property
     def encoder(self) -> Encoder:
         """The renderer of this student's tokenizer and prompt set; loads the tokenizer."""
-        return Encoder(
-            bases.load_tokenizer(self.base),
-            self.prompts,
-            self.max_tokens,
-            self.loss_on,
-            self.template,
-        )
+        tokenizer = bases.load_tokenizer(self.base)
+        return Encoder(tokenizer, self.prompts, self.max_tokens, self.loss_on, self.template)
 
     @property
-    def causal_lm(self) -> Any:
+    def causal_lm(self) -> PreTrainedModel:
         """The transformers model with the adapters in place."""
-        if self.network is None:
+        network: Any = self.network
+        if network is None:
             raise RuntimeError("configure_model has not run yet")
-        inner = getattr(self.network, "get_base_model", None)
-        return inner() if inner else self.network
+        model: PreTrainedModel = getattr(network, "get_base_model", lambda: network)()
+        return model
 
     def prepare_data(self) -> None:
         """Make the base from nothing where `scratch` asks for one; once a node."""
-        if self.scratch is not None:
-            texts = self.trainer.datamodule.texts(self.prompts)  # type: ignore[attr-defined]
-            bases.ensure_scratch(Path(self.base), self.scratch, texts)
+        if self.scratch is None:
+            return
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if not hasattr(data, "texts"):
+            raise InputError("a model from nothing takes its words from the data", column="data")
+        bases.ensure_scratch(Path(self.base), self.scratch, data.texts(self.prompts))
 
     def configure_model(self) -> None:
         """Load the base, put the adapters on it, choose how the loss is computed."""
@@ -134,20 +136,13 @@ class Student(L.LightningModule):
         )
         if self.gradient_checkpointing:
             self.causal_lm.gradient_checkpointing_enable({"use_reentrant": False})
-        tokenizer = self.encoder.tokenizer
-        pad = (
-            tokenizer.pad_token_id
-            if tokenizer.pad_token_id is not None
-            else (tokenizer.eos_token_id)
-        )
-        self.engine = HFEngine(self.causal_lm, pad, tokenizer.eos_token_id, self._text)
+        encoder = self.encoder
+        eos = encoder.tokenizer.eos_token_id
+        self.engine = HFEngine(self.causal_lm, encoder.pad_id, eos, encoder.raw_text)
         self._head_is_last = bases.head_is_last(self.causal_lm)
         trained = sum(p.numel() for p in self.parameters() if p.requires_grad)
         total = sum(p.numel() for p in self.parameters())
         log.info("%s: %.2f M of %.2f M parameters trained", self.name, trained / 1e6, total / 1e6)
-
-    def _text(self, ids: Sequence[int]) -> str:
-        return str(self.encoder.tokenizer.decode(list(ids), skip_special_tokens=False))
 
     # Training
 
@@ -159,13 +154,25 @@ class Student(L.LightningModule):
                 "trained weights are not float32",
                 column="trainer.precision / model.dtype",
                 got=", ".join(sorted(str(each) for each in wrong)),
-                expected="trainer.precision bf16-mixed or 32-true; model.dtype float32 without lora",
+                expected="precision bf16-mixed or 32-true; dtype float32 without lora",
             )
 
     def on_train_start(self) -> None:
-        """Put the network in train mode: `from_pretrained` leaves it in eval, and Lightning too."""
+        """Put the network in train mode: `from_pretrained` leaves it in eval, and Lightning too.
+
+        The random states are those of the checkpoint, so that dropout goes on as it would have.
+        """
         assert self.network is not None
         self.network.train()
+        self._step_loss.clear()
+        self._step_tokens.clear()
+        if self._step_random is not None:
+            checkpoints.restore_random_states(self._step_random, self.device)
+
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Note the random states at the start of an optimiser step, where a resumed run begins."""
+        if batch_idx % self.trainer.accumulate_grad_batches == 0:
+            self._step_random = checkpoints.random_states(self.device)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Sum the loss over the supervised tokens of a micro-batch.
@@ -181,15 +188,12 @@ class Student(L.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Divide the gradients by the supervised tokens of all micro-batches and ranks."""
-        sums = torch.stack(
-            [
-                torch.stack(self._step_loss).sum().double(),
-                torch.stack(self._step_tokens).sum().double(),
-            ]
-        )
+        parts = (self._step_loss, self._step_tokens)
+        sums = torch.stack([torch.stack(part).double().sum() for part in parts])
         loss, tokens = self.trainer.strategy.reduce(sums, reduce_op="sum")
-        self._step_loss.clear()
-        self._step_tokens.clear()
+        for part in parts:
+            part.clear()
+        self._step_random = None
         grads = [p.grad for p in self.parameters() if p.grad is not None]
         torch._foreach_mul_(grads, 1.0 / float(tokens.clamp(min=1)))
         norm = torch.nn.utils.get_total_norm(grads)
@@ -203,13 +207,8 @@ class Student(L.LightningModule):
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Log the mean loss a supervised token over the whole validation set."""
         total, count = self.token_loss(batch)
-        self.log(
-            "val_loss",
-            total / count.clamp(min=1),
-            batch_size=int(count),
-            sync_dist=True,
-            prog_bar=True,
-        )
+        mean = total / count.clamp(min=1)
+        self.log("val_loss", mean, batch_size=int(count), sync_dist=True, prog_bar=True)
 
     def token_loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Sum the loss over the supervised tokens of a batch, and count them."""
@@ -218,12 +217,12 @@ class Student(L.LightningModule):
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's eight forms
         """AdamW over the trained weights, linear warm-up, then the schedule."""
         trained = [p for p in self.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(
-            trained, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
-        )
-        decays = self.schedule == "linear"
-        steps = int(self.trainer.estimated_stepping_batches) if decays else 0
-        warmup = self.warmup_steps
+        rate, decay = self.learning_rate, self.weight_decay
+        optimizer = torch.optim.AdamW(trained, rate, weight_decay=decay, fused=True)
+        decays, warmup = self.schedule == "linear", self.warmup_steps
+        steps = self.trainer.estimated_stepping_batches if decays else 0
+        if steps == float("inf"):
+            raise InputError("a linear schedule needs an end", column="trainer.max_epochs")
 
         def factor(step: int) -> float:
             if step < warmup:
@@ -264,18 +263,9 @@ class Student(L.LightningModule):
             N rows of `PREDICTION_SCHEMA`, in order; the model's mode and the random state are as
             they were.
         """
-        from synthpert.answering import answer
-
         assert self.engine is not None
-        return answer(
-            self.engine,
-            self.encoder,
-            questions,
-            labels,
-            self.decoding,
-            probabilities=probabilities,
-            model=self.name,
-        )
+        parts = (self.engine, self.encoder, questions, labels, self.decoding)
+        return answer(*parts, probabilities=probabilities, model=self.name)
 
     @property
     def name(self) -> str:
@@ -287,6 +277,8 @@ class Student(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what was trained and what it was trained on; the base is not ours to copy."""
         checkpoints.keep_trained(self, checkpoint, self._identity())
+        states = self._step_random or checkpoints.random_states(self.device)
+        checkpoint["random_states"] = states
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another base, other adapters or, to train on, another prompt set.
@@ -296,6 +288,9 @@ class Student(L.LightningModule):
         """
         to_train = bool(self.trainer.training)
         checkpoints.refuse_another(self, checkpoint, self._identity(), to_train)
+        if to_train and "loops" in checkpoint:
+            checkpoints.back_to_step(checkpoint, self.trainer.accumulate_grad_batches)
+            self._step_random = checkpoint.get("random_states")
 
     def _identity(self) -> dict[str, str]:
         return {

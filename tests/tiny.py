@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from synthpert.scratch import Scratch, make_base, split_words
 
 if TYPE_CHECKING:
+    import lightning as L
     from transformers import PreTrainedTokenizerFast
 
 R1_TEMPLATE = Path(__file__).parent / "data" / "deepseek_r1_distill_llama.jinja"
@@ -74,3 +75,55 @@ def tiny_base(folder: Path, *, opens_thought: bool = False, width: int = 16, see
     )
     make_base(folder, size, split_words(texts))
     return str(folder)
+
+
+def write_benchmark(
+    folder: Path,
+    train: int = 12,
+    test: int = 3,
+    genes: int = 4,
+    cell_lines: tuple[str, ...] = ("k562", "rpe1"),
+) -> Path:
+    """PerturbQA in small: every perturbation with every gene, labels in turn, two cell lines.
+
+    Perturbations P0, P1, ... of the train split, T0, T1, ... of the test split; in the second line
+    the last of the train split is one of its test split.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for line, cell_line in enumerate(cell_lines):
+        perts = [f"P{i}" for i in range(train)] + [f"T{i}" for i in range(test)]
+        rows = [(pert, f"G{j}", i + j + line) for i, pert in enumerate(perts) for j in range(genes)]
+        moved = {f"P{train - 1}"} if line else set()
+        de, direction = ["pert,gene,label,split"], ["pert,gene,label,split"]
+        for pert, gene, turn in rows:
+            split = "test" if pert.startswith("T") or pert in moved else "train"
+            de.append(f"{pert},{gene},{int(turn % 3 > 0)},{split}")
+            if turn % 3:
+                direction.append(f"{pert},{gene},{turn % 3 - 1},{split}")
+        for task, lines in (("de", de), ("dir", direction)):
+            (folder / f"{cell_line}-{task}.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def quiet_trainer(*callbacks: L.Callback, **options: object) -> L.Trainer:
+    """A trainer on the CPU that writes nothing."""
+    import lightning as L
+
+    settings = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": any("Checkpoint" in type(each).__name__ for each in callbacks),
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "use_distributed_sampler": False,
+        "callbacks": list(callbacks),
+        **options,
+    }
+    return L.Trainer(**settings)
+
+
+def attach(module: L.LightningDataModule, student: L.LightningModule) -> None:
+    """Give a data module the trainer and the student that a fit would give it."""
+    module.trainer = quiet_trainer()
+    module.trainer.strategy.connect(student)

@@ -258,6 +258,7 @@ def test_a_period_or_size_below_one_is_refused(settings: dict[str, Any]) -> None
         GenerativeEvaluation(**settings)
 
 
+@pytest.mark.slow
 def test_two_ranks_give_the_figures_of_one(tmp_path: Path) -> None:
     script = Path(__file__).with_name("two_ranks.py")
     folders = (script.parent, script.parents[2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tiny import REASONING, byte_tokenizer, chatml_tokenizer, r1_tokenizer
 
-from synthpert.encoding import IGNORED, Encoder
+from synthpert.encoding import IGNORED, Encoder, Example
 from synthpert.errors import InputError
 from synthpert.prompts import load_prompts
 from synthpert.questions import Label, Question
@@ -19,11 +19,13 @@ def encoder(request: pytest.FixtureRequest) -> Encoder:
     return Encoder(FAMILIES[request.param](), load_prompts("paper"))
 
 
-def encode(encoder: Encoder, reasoning: str | None = REASONING, label: Label = Label.UP):
-    return encoder.examples([QUESTION], [label], [reasoning])[0]
+def encode(encoder: Encoder, reasoning: str | None = REASONING, label: Label = Label.UP) -> Example:
+    (example,) = encoder.examples([QUESTION], [label], [reasoning])
+    assert example is not None
+    return example
 
 
-def supervised_text(encoder: Encoder, example) -> str:
+def supervised_text(encoder: Encoder, example: Example) -> str:
     ids = [
         id_
         for id_, label in zip(example.input_ids, example.labels, strict=True)
@@ -208,3 +210,13 @@ def test_label_outside_the_prompt_set_is_refused() -> None:
     encoder = Encoder(r1_tokenizer(), load_prompts("direction"))
     with pytest.raises(InputError, match="no such label"):
         encode(encoder, label=Label.NOT_DE)
+
+
+def test_padding_is_the_end_of_sequence_where_a_tokenizer_has_none() -> None:
+    tokenizer = r1_tokenizer()
+    tokenizer.pad_token = None
+    assert Encoder(tokenizer, load_prompts("paper")).pad_id == tokenizer.eos_token_id
+
+
+def test_no_text_has_no_ids(encoder: Encoder) -> None:
+    assert encoder.prompt_ids([]) == []

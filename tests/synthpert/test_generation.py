@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from tiny import tiny_base
 
 from synthpert import bases
 from synthpert.encoding import Encoder
-from synthpert.generation import Decoding, HFEngine
+from synthpert.generation import Completion, Decoding, HFEngine
 from synthpert.prompts import load_prompts
 from synthpert.questions import Question
 
+Parts = tuple[HFEngine, Encoder]
 QUESTIONS = [
     Question("k562", "AARS", "A2M"),
     Question("rpe1", "NA", "HLA-A"),
@@ -20,7 +24,7 @@ QUESTIONS = [
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[HFEngine, Encoder]:
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     base = tiny_base(tmp_path_factory.mktemp("base") / "tiny")
     encoder = Encoder(bases.load_tokenizer(base), load_prompts("compact"))
     model = bases.load_network(base, "float32", None, None, torch.device("cpu"))
@@ -29,7 +33,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[HFEngine, Encoder]:
     return engine, encoder
 
 
-def test_batched_completions_equal_those_one_by_one(parts) -> None:
+def test_batched_completions_equal_those_one_by_one(parts: Parts) -> None:
     engine, encoder = parts
     prompts = encoder.prompt_ids(QUESTIONS)
     decoding = Decoding(max_new_tokens=12, batch_size=3)
@@ -38,14 +42,14 @@ def test_batched_completions_equal_those_one_by_one(parts) -> None:
     assert together == apart
 
 
-def test_completion_is_cut_at_the_token_limit(parts) -> None:
+def test_completion_is_cut_at_the_token_limit(parts: Parts) -> None:
     engine, encoder = parts
     completion = engine.complete(encoder.prompt_ids(QUESTIONS[:1]), Decoding(5), "", 0)[0]
     assert len(completion.ids) == 5
     assert completion.finish_reason == "length"
 
 
-def test_stop_text_ends_a_completion(parts) -> None:
+def test_stop_text_ends_a_completion(parts: Parts) -> None:
     engine, encoder = parts
     prompt = encoder.prompt_ids(QUESTIONS[:1])
     free = engine.complete(prompt, Decoding(20), "", 0)[0]
@@ -56,14 +60,14 @@ def test_stop_text_ends_a_completion(parts) -> None:
     assert completion.ids == free.ids[: len(completion.ids)]
 
 
-def test_stop_text_in_the_prompt_stops_nothing(parts) -> None:
+def test_stop_text_in_the_prompt_stops_nothing(parts: Parts) -> None:
     engine, encoder = parts
     prompt = encoder.prompt_ids(QUESTIONS[:1])
     stop = encoder.decode(prompt[0][-2:])
     assert len(engine.complete(prompt, Decoding(3), stop, 0)[0].ids) == 3
 
 
-def test_end_of_sequence_is_a_stop(parts) -> None:
+def test_end_of_sequence_is_a_stop(parts: Parts) -> None:
     engine, encoder = parts
     prompt = encoder.prompt_ids(QUESTIONS[:1])
     first = engine.complete(prompt, Decoding(6), "", 0)[0].ids
@@ -73,7 +77,7 @@ def test_end_of_sequence_is_a_stop(parts) -> None:
     assert completion.ids == first[: first.index(first[3])]
 
 
-def test_sampling_follows_its_seed(parts) -> None:
+def test_sampling_follows_its_seed(parts: Parts) -> None:
     engine, encoder = parts
     prompts = encoder.prompt_ids(QUESTIONS)
     decoding = Decoding(12, temperature=1.0)
@@ -82,7 +86,7 @@ def test_sampling_follows_its_seed(parts) -> None:
     assert one != other
 
 
-def test_generation_leaves_random_state_mode_and_cache_setting(parts) -> None:
+def test_generation_leaves_random_state_mode_and_cache_setting(parts: Parts) -> None:
     engine, encoder = parts
     engine.model.train()
     engine.model.config.use_cache = False
@@ -95,7 +99,7 @@ def test_generation_leaves_random_state_mode_and_cache_setting(parts) -> None:
     assert not engine.model.config.use_cache
 
 
-def test_mode_is_restored_after_an_error(parts) -> None:
+def test_mode_is_restored_after_an_error(parts: Parts) -> None:
     engine, _ = parts
     engine.model.train()
     with pytest.raises(IndexError):
@@ -111,7 +115,7 @@ def brute_force(model: torch.nn.Module, context: list[int], choice: list[int]) -
     return float(sum(log[place, ids[0, place + 1]] for place in places))
 
 
-def test_choice_probabilities_equal_those_of_whole_sequences(parts) -> None:
+def test_choice_probabilities_equal_those_of_whole_sequences(parts: Parts) -> None:
     engine, encoder = parts
     contexts = encoder.prompt_ids(QUESTIONS)
     choices = encoder.text_ids(["upregulated", "A2M AARS", " unchanged of k562"])
@@ -121,7 +125,7 @@ def test_choice_probabilities_equal_those_of_whole_sequences(parts) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_choices_of_one_token_need_no_second_pass(parts) -> None:
+def test_choices_of_one_token_need_no_second_pass(parts: Parts) -> None:
     engine, encoder = parts
     contexts = encoder.prompt_ids(QUESTIONS)
     found = engine.choice_probabilities(contexts, [[[10], [11]]] * 3, batch_size=8)
@@ -131,3 +135,29 @@ def test_choices_of_one_token_need_no_second_pass(parts) -> None:
 def test_several_greedy_samples_are_refused() -> None:
     with pytest.raises(ValueError, match="all the same"):
         Decoding(samples=3)
+
+
+def test_stop_text_of_several_tokens_ends_each_row_by_itself(parts: Parts) -> None:
+    engine, encoder = parts
+    prompts = encoder.prompt_ids(QUESTIONS)
+    free = engine.complete(prompts, Decoding(20), "", 0)
+    stop = encoder.decode(free[0].ids[2:5])
+    together = engine.complete(prompts, Decoding(20), stop, 0)
+    apart = [engine.complete([prompt], Decoding(20), stop, 0)[0] for prompt in prompts]
+    assert together == apart
+    assert encoder.decode(together[0].ids).count(stop) == 1
+
+
+def test_settings_of_the_models_folder_do_not_steer_decoding(tmp_path: Path) -> None:
+    base = tiny_base(tmp_path / "base")
+    expected = greedy(base)
+    hub = {"do_sample": True, "temperature": 9.0, "repetition_penalty": 5.0, "max_new_tokens": 2}
+    (tmp_path / "base" / "generation_config.json").write_text(json.dumps(hub))
+    assert greedy(base) == expected
+
+
+def greedy(base: str) -> list[Completion]:
+    encoder = Encoder(bases.load_tokenizer(base), load_prompts("compact"))
+    model = bases.load_network(base, "float32", None, None, torch.device("cpu"))
+    engine = HFEngine(model, encoder.pad_id, encoder.tokenizer.eos_token_id, encoder.raw_text)
+    return engine.complete(encoder.prompt_ids(QUESTIONS), Decoding(8), "", 0)

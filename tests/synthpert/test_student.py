@@ -7,13 +7,15 @@ from pathlib import Path
 import lightning as L
 import pytest
 import torch
-from tiny import REASONING, tiny_base
+from tiny import REASONING, quiet_trainer, tiny_base
+from transformers.utils import ModelOutput
 
 from data_modules.batching import LabelledExample, collate
 from synthpert import bases
 from synthpert.errors import InputError
-from synthpert.losses import CrossEntropy, TokenLoss
+from synthpert.losses import CrossEntropy, Supervised, TokenLoss
 from synthpert.questions import LABELS, Label, Question
+from synthpert.scratch import Scratch
 from synthpert.student import Student
 
 LORA = bases.Lora(r=4, alpha=4, targets=("q_proj", "v_proj", "down_proj"))
@@ -81,7 +83,7 @@ def test_a_model_that_scales_its_logits_is_trained_on_them(base: str) -> None:
     student = make(base)
     forward = student.causal_lm.forward
 
-    def capped(*args: object, **options: object):
+    def capped(*args: object, **options: object) -> ModelOutput:
         out = forward(*args, **options)
         out.logits = 0.1 * torch.tanh(out.logits)
         return out
@@ -188,7 +190,7 @@ def test_network_is_in_train_mode_when_training_starts(base: str) -> None:
 
 def test_class_of_the_users_own_is_the_loss(base: str) -> None:
     class Doubled(TokenLoss):
-        def forward(self, logits, supervised):
+        def forward(self, logits: torch.Tensor, supervised: Supervised) -> torch.Tensor:
             return 2 * CrossEntropy()(logits, supervised)
 
     plain, doubled = make(base), make(base, loss=Doubled())
@@ -200,7 +202,7 @@ def test_loss_is_told_which_tokens_are_the_answer_and_of_which_label(base: str) 
     seen = []
 
     class Spy(CrossEntropy):
-        def forward(self, logits, supervised):
+        def forward(self, logits: torch.Tensor, supervised: Supervised) -> torch.Tensor:
             seen.append(supervised)
             return super().forward(logits, supervised)
 
@@ -269,3 +271,49 @@ def test_another_prompt_set_may_be_asked(attached: Student) -> None:
     saved["student"]["prompt_id"] = "another"
     attached.trainer.testing = True
     attached.on_load_checkpoint(saved)
+
+
+def test_linear_schedule_of_an_endless_fit_is_refused(base: str) -> None:
+    student = make(base)
+    trainer = quiet_trainer(max_epochs=-1)
+    loader = torch.utils.data.DataLoader([batch(student)], batch_size=None)
+    with pytest.raises(InputError, match="a linear schedule needs an end"):
+        trainer.fit(student, loader)
+
+
+def test_model_from_nothing_without_texts_is_refused(base: str) -> None:
+    student = make(base, scratch=Scratch())
+    student.trainer = quiet_trainer()
+    with pytest.raises(InputError, match="takes its words from the data"):
+        student.prepare_data()
+
+
+def test_step_that_an_interrupt_cut_short_weighs_nothing_in_the_next_fit(base: str) -> None:
+    student = make(base)
+    student._step_loss.append(torch.tensor(99.0))
+    student._step_tokens.append(torch.tensor(99))
+    student.on_train_start()
+    assert not student._step_loss
+    assert not student._step_tokens
+
+
+def test_step_is_divided_by_its_tokens_before_it_is_clipped(base: str) -> None:
+    student = make(base, learning_rate=0.0)
+    norms: list[float] = []
+
+    class Norms(L.Callback):
+        def on_before_zero_grad(
+            self, trainer: L.Trainer, module: L.LightningModule, *rest: object
+        ) -> None:
+            grads = [p.grad for p in module.parameters() if p.grad is not None]
+            if grads:
+                norms.append(float(torch.nn.utils.get_total_norm(grads)))
+
+    trainer = quiet_trainer(Norms(), max_steps=2, max_epochs=-1, gradient_clip_val=1e-3)
+    trainer.fit(student, torch.utils.data.DataLoader([batch(student)], batch_size=None))
+    assert norms[-1] == pytest.approx(1e-3, rel=1e-3)
+    assert float(trainer.callback_metrics["grad_norm"]) > 1e-3
+
+
+def test_checkpoint_holds_the_random_states(attached: Student) -> None:
+    assert set(checkpoint_of(attached)["random_states"]) == {"python", "numpy", "torch", "cuda"}

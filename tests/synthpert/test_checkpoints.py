@@ -1,0 +1,110 @@
+"""Checkpoints: what is kept, whose it is, where a step begins, what chance comes next."""
+
+from __future__ import annotations
+
+import logging
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from synthpert import checkpoints
+from synthpert.errors import InputError
+
+CPU = torch.device("cpu")
+WHOSE = {"base": "a", "lora": "b", "prompt_id": "c"}
+
+
+@pytest.fixture
+def module() -> nn.Module:
+    layers = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    layers[0].requires_grad_(False)
+    return layers
+
+
+def saved(module: nn.Module) -> dict[str, Any]:
+    checkpoint: dict[str, Any] = {"state_dict": dict(module.state_dict())}
+    checkpoints.keep_trained(module, checkpoint, WHOSE)
+    return checkpoint
+
+
+def test_only_trained_weights_are_kept(module: nn.Module) -> None:
+    assert list(saved(module)["state_dict"]) == ["1.weight", "1.bias"]
+
+
+def test_own_checkpoint_is_taken(module: nn.Module) -> None:
+    checkpoints.refuse_another(module, saved(module), WHOSE, to_train=True)
+
+
+@pytest.mark.parametrize("key", WHOSE)
+def test_checkpoint_of_another_is_refused_by_name(module: nn.Module, key: str) -> None:
+    with pytest.raises(InputError, match=f"{key}: the checkpoint is of another student"):
+        checkpoints.refuse_another(module, saved(module), {**WHOSE, key: "x"}, to_train=True)
+
+
+def test_other_prompts_are_only_warned_of_when_asking(
+    module: nn.Module, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        checkpoints.refuse_another(
+            module, saved(module), {**WHOSE, "prompt_id": "x"}, to_train=False
+        )
+    assert "trained with prompts c, asked with x" in caplog.text
+
+
+def test_checkpoint_of_something_else_is_refused(module: nn.Module) -> None:
+    with pytest.raises(InputError, match="another student"):
+        checkpoints.refuse_another(module, {"state_dict": {}}, WHOSE, to_train=False)
+
+
+@pytest.mark.parametrize("change", [{"0.weight": 1}, {"1.bias": None}])
+def test_weights_too_many_or_too_few_are_refused(module: nn.Module, change: dict) -> None:
+    checkpoint = saved(module)
+    for name, value in change.items():
+        checkpoint["state_dict"].pop(name, None)
+        if value is not None:
+            checkpoint["state_dict"][name] = value
+    with pytest.raises(InputError, match=f"1 keys missing or unexpected, {next(iter(change))}"):
+        checkpoints.refuse_another(module, checkpoint, WHOSE, to_train=True)
+
+
+def progress(ready: int, processed: int, completed: int, last: bool = False) -> dict[str, Any]:
+    counts = {"ready": ready, "started": ready, "processed": processed, "completed": completed}
+    earlier = {name: value + 10 for name, value in counts.items()}
+    batches = {"total": earlier, "current": counts, "is_last_batch": last}
+    return {"loops": {"fit_loop": {"epoch_loop.batch_progress": batches}}}
+
+
+@pytest.mark.parametrize(
+    ("at", "accumulate", "expected"),
+    [
+        (progress(6, 6, 5), 2, progress(6, 6, 5)),  # saved when a step's last batch ended
+        (progress(5, 5, 5), 2, progress(4, 4, 4)),  # between the batches of a step
+        (progress(5, 5, 4), 3, progress(3, 3, 3)),
+        (progress(5, 4, 4), 1, progress(4, 4, 4)),  # within a batch
+        (progress(6, 5, 5), 2, progress(4, 4, 4)),
+        (progress(5, 5, 4, last=True), 2, progress(5, 5, 4, last=True)),  # an epoch's end
+        (progress(5, 4, 4, last=True), 3, progress(3, 3, 3, last=True)),  # within its last batch
+    ],
+)
+def test_training_goes_on_where_a_step_begins(
+    at: dict[str, Any], accumulate: int, expected: dict[str, Any]
+) -> None:
+    checkpoints.back_to_step(at, accumulate)
+    assert at == expected
+
+
+def draws() -> tuple[float, float, list[float]]:
+    return random.random(), float(np.random.rand()), torch.rand(3).tolist()
+
+
+def test_random_states_come_back_through_a_checkpoint_file(tmp_path: Path) -> None:
+    torch.save(checkpoints.random_states(CPU), tmp_path / "states.ckpt")
+    expected = draws()
+    states = torch.load(tmp_path / "states.ckpt", weights_only=True)
+    checkpoints.restore_random_states(states, CPU)
+    assert draws() == expected

@@ -1,0 +1,116 @@
+"""Every YAML that is shipped is built, without weights and without network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from repository import ROOT
+
+from data_modules.traces import TraceDataModule
+from data_modules.tuples import TupleDataModule
+from synthpert.cli import RunCLI, cli
+from synthpert.prompts import load_prompts
+from tools.traces.settings import read_settings
+
+CONFIGS = ROOT / "configs"
+RECIPES = sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / "traces.yaml"})
+PROMPTS = sorted((CONFIGS / "prompts").glob("*.yaml"))
+OVERLAYS = sorted((CONFIGS / "splits").glob("*.yaml"))
+R1 = "deepseek-ai/DeepSeek-R1-Distill-Llama-8B"
+
+
+def built(*configs: Path) -> RunCLI:
+    """What the YAMLs describe, on the device that every machine has."""
+    given = [word for config in configs for word in ("--config", str(config))]
+    return cli([*given, "--trainer.accelerator", "cpu", "--watch.mode", "disabled"], run=False)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_yaml_is_of_a_kind_that_is_tested_here() -> None:
+    every = set(CONFIGS.rglob("*.yaml"))
+    assert every == {*RECIPES, *PROMPTS, *OVERLAYS, CONFIGS / "traces.yaml"}
+    assert (len(RECIPES), len(PROMPTS), len(OVERLAYS), len(every)) == (5, 4, 5, 15)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_is_built_without_weights(recipe: Path, tmp_path: Path) -> None:
+    made = built(recipe)
+    assert list(made.model.parameters()) == []
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
+def test_a_split_goes_over_every_recipe(recipe: Path, overlay: Path) -> None:
+    made, plain = built(recipe, overlay).datamodule, built(recipe).datamodule
+    held = overlay.stem.partition("_held_out")
+    assert made.split == (f"held_out:{held[0]}" if held[1] else overlay.stem)
+    assert type(made) is type(plain)
+    assert made.batch_size == plain.batch_size
+
+
+@pytest.mark.parametrize("prompts", PROMPTS, ids=lambda path: path.stem)
+def test_a_prompt_set_is_read_by_name_and_by_path(prompts: Path) -> None:
+    assert load_prompts(prompts.stem).prompt_id == load_prompts(prompts).prompt_id
+
+
+def test_the_settings_of_the_traces_are_read() -> None:
+    settings = read_settings("make", ["--config", str(CONFIGS / "traces.yaml")])
+    assert settings.teacher.model == settings.critic.model == "offline/template"
+
+
+def settings(name: str) -> RunCLI:
+    return built(CONFIGS / f"{name}.yaml")
+
+
+def test_the_recipe_of_the_student_is_the_papers_where_it_does_not_say_why_not() -> None:
+    made = settings("synthpert")
+    student, data = made.model, made.datamodule
+    assert student.base == R1
+    assert (student.lora.r, student.lora.alpha, student.lora.dropout) == (32, 32, 0.0)
+    assert student.learning_rate == 1e-4
+    assert student.warmup_steps == 5
+    assert student.max_tokens == 2048
+    assert student.loss_on == "completion"
+    assert student.template == "own"
+    assert student.quantize is None
+    assert student.dtype_name == "bfloat16"
+    assert student.prompts.name == "paper"
+    assert made.trainer.precision == "bf16-mixed"
+    assert isinstance(data, TraceDataModule)
+    assert data.batch_size == 4
+    assert data.grades == ["excellent"]
+
+
+def test_the_recipe_of_the_reference_is_as_it_was_run() -> None:
+    made = settings("paper")
+    student = made.model
+    assert student.base == R1
+    assert student.quantize == "4bit"
+    assert student.loss_on == "all"
+    assert student.template == "as_shipped"
+    assert student.decoding.temperature == 1.0
+    assert made.trainer.max_epochs == 50
+    assert made.datamodule.validation_share == 0.0
+
+
+def test_the_baseline_differs_from_the_student_in_what_it_is_trained_on() -> None:
+    reasoning, data = settings("synthpert"), settings("sft_on_data")
+    assert isinstance(data.datamodule, TupleDataModule)
+    for name in ("base", "lora", "learning_rate", "loss_on", "template"):
+        assert getattr(data.model, name) == getattr(reasoning.model, name)
+    assert data.model.prompts == reasoning.model.prompts
+
+
+@pytest.mark.parametrize("name", ["tiny", "tuples_cpu"])
+def test_the_recipes_of_the_demonstration_need_no_gpu_and_no_download(name: str) -> None:
+    made = cli(["--config", str(CONFIGS / f"{name}.yaml"), "--watch.mode", "disabled"], run=False)
+    assert made.trainer.accelerator.__class__.__name__ == "CPUAccelerator"
+    assert made.model.scratch is not None
+    assert getattr(torch, made.model.dtype_name) is torch.float32
