@@ -23,7 +23,8 @@ class PredictionWriter(L.Callback):
     and the batch's `index` says which questions of the whole those are.
 
     Args:
-        path: The file, .parquet or .csv; predictions.parquet in the run's folder if null.
+        path: The file, .parquet or .csv; if null, predictions.parquet in the run's folder, or in
+            its folder predict/ for the verb of that name.
     """
 
     def __init__(self, path: str | None = None) -> None:
@@ -84,9 +85,16 @@ class PredictionWriter(L.Callback):
         trainer.strategy.barrier("predictions")
         figures: dict[str, float] = {}
         if trainer.is_global_zero:
-            path = Path(self.path) if self.path else run / "predictions.parquet"
+            path = Path(self.path) if self.path else self._place(trainer, run)
             figures = _join(parts, path, run.resolve().name)
         return trainer.strategy.broadcast(figures)
+
+    @staticmethod
+    def _place(trainer: L.Trainer, run: Path) -> Path:
+        # The answers to the user's own questions leave those to the test questions alone.
+        folder = run / "predict" if trainer.predicting else run
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / "predictions.parquet"
 
 
 def _join(parts: list[Path], path: Path, run: str) -> dict[str, float]:

@@ -171,8 +171,7 @@ class RunCLI(LightningCLI):
         for callback in trainer.checkpoint_callbacks:
             if isinstance(callback, ModelCheckpoint):
                 # Lightning would put them where the first logger writes.
-                folder = str(run_folder.checkpoints(self.run).absolute())
-                callback.dirpath = callback.dirpath or folder
+                callback.dirpath = callback.dirpath or str(run_folder.checkpoints(self.run))
                 if trainer.fast_dev_run:  # type: ignore[attr-defined]
                     # A trial leaves nothing to go on with.
                     callback.save_last = None
@@ -183,8 +182,7 @@ class _SaveConfig(SaveConfigCallback):
     """Writes the configuration, without secrets, into the run directory and to every logger."""
 
     def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        text = self.parser.dump(self.config, skip_none=False)
-        whole = yaml.safe_load(text)
+        whole = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         config = redact(whole)
         name = f"{TrainerFn(stage).value}.yaml"
         if stage == "fit":

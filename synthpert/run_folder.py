@@ -40,8 +40,8 @@ def choose(asked: str | None, configs: Sequence[object]) -> Path:
 
 
 def checkpoints(run: Path) -> Path:
-    """Where a run's checkpoints lie."""
-    return run / "checkpoints"
+    """Where a run's checkpoints lie, as an absolute path."""
+    return (run / "checkpoints").absolute()
 
 
 def newest_checkpoint(run: Path) -> Path | None:

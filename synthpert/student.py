@@ -100,8 +100,6 @@ class Student(L.LightningModule):
         self._step_tokens: list[Tensor] = []
         self._step_random: dict[str, Any] | None = None
 
-    # Building
-
     @cached_property
     def encoder(self) -> Encoder:
         """The renderer of this student's tokenizer and prompt set; loads the tokenizer."""
@@ -119,7 +117,9 @@ class Student(L.LightningModule):
 
     def prepare_data(self) -> None:
         """Make the base from nothing where `scratch` asks for one; once a node."""
-        if self.scratch is None:
+        # To answer, the base is there already, and the checkpoint says whether it is the one.
+        answers = self.trainer.testing or self.trainer.predicting
+        if self.scratch is None or (answers and Path(self.base).exists()):
             return
         data: Any = getattr(self.trainer, "datamodule", None)
         if not hasattr(data, "texts"):
@@ -143,8 +143,6 @@ class Student(L.LightningModule):
         trained = sum(p.numel() for p in self.parameters() if p.requires_grad)
         total = sum(p.numel() for p in self.parameters())
         log.info("%s: %.2f M of %.2f M parameters trained", self.name, trained / 1e6, total / 1e6)
-
-    # Training
 
     def on_fit_start(self) -> None:
         """Hold the types that training relies on: trained weights and optimiser in float32."""
@@ -232,8 +230,6 @@ class Student(L.LightningModule):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
 
-    # Answering
-
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, pl.DataFrame]:
         """Answer the table `batch["questions"]`; `predictions` holds a row each."""
         table = batch["questions"]
@@ -271,8 +267,6 @@ class Student(L.LightningModule):
     def name(self) -> str:
         """The base's name and whether it carries adapters."""
         return Path(self.base).name + ("+lora" if self.lora else "")
-
-    # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what was trained and what it was trained on; the base is not ours to copy."""

@@ -15,7 +15,12 @@ from repository import ROOT, repository_files
 PACKAGES = ("synthpert", "callbacks", "data_modules", "tools")
 LONGEST_FILE = 300
 LIGHTNING = ("lightning", "pytorch_lightning")
-MAY_IMPORT_LIGHTNING = ("synthpert/student.py", "synthpert/cli.py")
+MAY_IMPORT_LIGHTNING = (
+    "synthpert/student.py",
+    "synthpert/cli.py",
+    "synthpert/stopping.py",
+    "synthpert/watching.py",
+)
 MAY_IMPORT_WANDB_LAZILY = ("synthpert/cli.py",)
 NO_NAMES = {"util", "utils", "helper", "helpers", "common", "base", "misc"}
 MACHINE_PATH = re.compile(r"/(?:work|root|opt|home/\w+|Users/\w+)/|this\sworkplace")

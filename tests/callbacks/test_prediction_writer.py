@@ -43,7 +43,7 @@ def test_test_reports_the_figures_of_the_file(tmp_path: Path) -> None:
 def test_predict_writes_without_lightning_holding_a_second_copy(tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, PredictionWriter())
     assert trainer.predict(FakeStudent(), FakeData()) is None
-    assert read_predictions(tmp_path / "predictions.parquet").height == 480
+    assert read_predictions(tmp_path / "predict" / "predictions.parquet").height == 480
 
 
 def test_unlabelled_questions_are_written_without_figures(
@@ -53,9 +53,11 @@ def test_unlabelled_questions_are_written_without_figures(
     table = table.with_columns(label=pl.lit(None, dtype=table["label"].dtype))
     with caplog.at_level(logging.INFO, "callbacks"):
         make_trainer(tmp_path, PredictionWriter()).predict(FakeStudent(), FakeData(table))
-    assert read_predictions(tmp_path / "predictions.parquet")["label"].null_count() == 40
+    assert (
+        read_predictions(tmp_path / "predict" / "predictions.parquet")["label"].null_count() == 40
+    )
     assert [r.getMessage() for r in caplog.records if r.name == "callbacks.prediction_writer"] == [
-        f"40 predictions lie in {tmp_path / 'predictions.parquet'}"
+        f"40 predictions lie in {tmp_path / 'predict' / 'predictions.parquet'}"
     ]
 
 

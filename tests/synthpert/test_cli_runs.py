@@ -94,7 +94,7 @@ def test_predict_answers_a_table_of_ones_own(lab: Path) -> None:
     ckpt = ["--ckpt_path", "runs/a/checkpoints/last.ckpt", "--run", "runs/mine"]
     own = ["--data.init_args.questions", "mine.csv"]
     assert main(["predict", "--config", "recipe.yaml", *ckpt, *own]) == 0
-    table = read_predictions(lab / "runs" / "mine" / "predictions.parquet")
+    table = read_predictions(lab / "runs" / "mine" / "predict" / "predictions.parquet")
     assert table["pert"].to_list() == ["AARS", "ATF7IP2", "NOSUCH"]
     assert table["label"].null_count() == 3
 
@@ -151,7 +151,7 @@ def test_a_checkpoint_answers_as_the_student_did_when_it_was_saved(lab: Path) ->
     then.select("cell_line", "pert", "gene").write_csv("asked.csv")
     asked = ["--data.init_args.questions", "asked.csv", "--ckpt_path", "last"]
     assert main(["predict", "--config", "same.yaml", "--run", "runs/same", *asked]) == 0
-    now = read_predictions("runs/same/predictions.parquet")
+    now = read_predictions("runs/same/predict/predictions.parquet")
     assert now["response"].to_list() == then["response"].to_list()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cli_recipe import environment, recipe, write
+from cli_recipe import column, environment, recipe, write
 
 from synthpert.__main__ import main
 
@@ -76,6 +76,9 @@ def test_a_signal_ends_a_run_that_the_printed_command_goes_on_with(
         steps = [int(row["step"]) for row in csv.DictReader(file) if row["train_loss"]]
     # Lightning counts a logged step from 0.
     assert steps == list(range(STEPS))
+    assert main([*command[:3], "--run", "runs/whole", *command[5:]]) == 0
+    for name in ("train_loss", "grad_norm"):
+        assert column(tmp_path / "runs/a", name) == column(tmp_path / "runs/whole", name)
 
 
 def saved_step(folder: Path) -> int:
