@@ -25,11 +25,11 @@ $(DEMO)/traces.parquet: $(STAMP)
 	$(SYNTHPERT) traces make --config configs/traces.yaml --questions 9000 --balance natural --journal $(DEMO)/journal.sqlite --out $@
 
 $(DEMO)/.trained: $(DEMO)/traces.parquet
-	$(SYNTHPERT) fit --config configs/tiny.yaml --run $(DEMO) --data.init_args.traces $< --ckpt_path last
+	$(SYNTHPERT) fit --config configs/tiny.yaml --run $(DEMO) --model.base $(DEMO)/base --data.init_args.traces $< --ckpt_path last
 	@touch $@
 
 $(DEMO)/predictions.parquet: $(DEMO)/.trained
-	$(SYNTHPERT) test --config configs/tiny.yaml --run $(DEMO) --data.init_args.traces $(DEMO)/traces.parquet --ckpt_path last
+	$(SYNTHPERT) test --config configs/tiny.yaml --run $(DEMO) --model.base $(DEMO)/base --ckpt_path last
 
 $(DEMO)/%.parquet: $(STAMP)
 	$(SYNTHPERT) baseline $* --out $@
