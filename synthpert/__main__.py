@@ -112,7 +112,7 @@ def help_text() -> str:
             "  --debug    show the traceback of an error",
             "",
             "exit codes: 0 done; 2 wrong input; 3 stopped on purpose, the same command resumes;",
-            "130 interrupted.",
+            "130 interrupted and 143 terminated, with the state saved.",
             "",
         ]
     )

@@ -6,13 +6,13 @@ else. Text is never guessed: a gene called NA stays a gene, an unread answer is 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from synthpert.errors import InputError
+from synthpert.files import whole_file
 from synthpert.prediction_rows import (
     KEY,
     PREDICTION_SCHEMA,
@@ -52,25 +52,8 @@ def write_predictions(table: pl.DataFrame, path: Path | str) -> None:
     unknown = sorted(set(table.columns) - set(PREDICTION_SCHEMA))
     if unknown:
         raise ValueError(f"not columns of a prediction: {', '.join(unknown)}")
-    try:
-        _write_whole(complete(table), path, write)
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror or error}", file=path) from None
-
-
-def _write_whole(
-    table: pl.DataFrame, path: Path, write: Callable[[pl.DataFrame, str], object]
-) -> None:
-    """Write beside `path`, flush to the disk, then rename over it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
-    try:
-        write(table, str(beside))
-        with beside.open("rb") as written:
-            os.fsync(written.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole_file(path) as place:
+        write(complete(table), str(place))
 
 
 def read_predictions(path: Path | str, *, text: bool = True) -> pl.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from enum import StrEnum
@@ -14,6 +13,7 @@ import polars as pl
 
 from synthpert.answers import Answer, Grade, ParseStatus, parse_answer, parse_grade
 from synthpert.errors import InputError
+from synthpert.files import whole_file
 from synthpert.questions import LABEL_DTYPE, LABELS, Label
 from synthpert.tables import FIRST_ROW, check_file, read_parquet_table, read_text_table
 
@@ -173,17 +173,8 @@ def write_traces(traces: pl.DataFrame, path: Path | str) -> None:
     unknown = sorted(set(traces.columns) - set(TRACE_SCHEMA))
     if unknown:
         raise ValueError(f"not columns of a trace: {', '.join(unknown)}")
-    beside = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        writers[path.suffix](_complete(traces), beside)
-        with beside.open("rb") as written:
-            os.fsync(written.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror or error}", file=path) from None
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole_file(path) as place:
+        writers[path.suffix](_complete(traces), place)
 
 
 def read_traces(path: Path | str) -> pl.DataFrame:

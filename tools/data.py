@@ -6,7 +6,6 @@ import hashlib
 import http.client
 import logging
 import math
-import os
 import sys
 import urllib.error
 import urllib.request
@@ -20,6 +19,7 @@ from rich.progress import DownloadColumn, Progress, TextColumn, TransferSpeedCol
 from synthpert import commands
 from synthpert.display import show
 from synthpert.errors import InputError
+from synthpert.files import whole_file
 from synthpert.questions import LABELS, leakage, read_questions, split_questions
 
 if TYPE_CHECKING:
@@ -229,9 +229,8 @@ def _checksum(path: Path) -> str | None:
 
 def _fetch_file(url: str, target: Path, checksum: str, progress: Progress) -> None:
     """Download one file beside `target`, check it, and only then give it its name."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        got = _download(url, part, progress)
+    with whole_file(target) as place:
+        got = _download(url, place, progress)
         if got != checksum:
             raise InputError(
                 "wrong checksum: not the released file; nothing was kept",
@@ -239,14 +238,11 @@ def _fetch_file(url: str, target: Path, checksum: str, progress: Progress) -> No
                 got=f"sha256 {got}",
                 expected=checksum,
             )
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     logger.info("fetched %s", target)
 
 
 def _download(url: str, part: Path, progress: Progress) -> str:
-    """Write what `url` answers to `part`, down to the disk; returns its SHA-256."""
+    """Write what `url` answers to `part`; returns its SHA-256."""
     digest = hashlib.sha256()
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, part.open("wb") as file:
@@ -258,8 +254,6 @@ def _download(url: str, part: Path, progress: Progress) -> str:
                 progress.advance(task, len(chunk))
             if size is not None and file.tell() != size:
                 raise http.client.IncompleteRead(b"", size - file.tell())
-            file.flush()
-            os.fsync(file.fileno())
     except urllib.error.HTTPError as error:
         got = f"HTTP {error.code} {error.reason}"
         raise InputError("cannot be fetched", file=url, got=got, expected="HTTP 200") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from json import dumps
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from synthpert.commands import run
 from synthpert.display import show
 from synthpert.errors import InputError
+from synthpert.files import whole_file
 from synthpert.predictions import is_soft, read_predictions
 from synthpert.questions import leakage, read_questions, split_questions
 from synthpert.scores import answer_questions, score_cells
@@ -142,21 +142,9 @@ def write_json(scores: dict[str, Any], path: Path | str) -> None:
     Raises:
         InputError: If it cannot be written.
     """
-    path = Path(path)
     text = dumps(scores, indent=1, allow_nan=False, ensure_ascii=False)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}-{os.getpid()}")
-        try:
-            with beside.open("w", encoding="utf-8") as file:
-                file.write(f"{text}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", file=path) from None
+    with whole_file(Path(path)) as place:
+        place.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _show_scores(

@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from synthpert import traces as traces_module
 from synthpert.answers import Answer, Grade, parse_answer
 from synthpert.errors import InputError
 from synthpert.questions import Label
@@ -100,7 +99,7 @@ def test_a_failed_write_leaves_the_old_file(
 
     path = tmp_path / "traces.parquet"
     write_traces(table(full()), path)
-    monkeypatch.setattr(traces_module.os, "fsync", full_disk)
+    monkeypatch.setattr("synthpert.files.os.fsync", full_disk)
     with pytest.raises(InputError, match="cannot be written: No space left"):
         write_traces(table(), path)
     assert len(read_traces(path)) == 1

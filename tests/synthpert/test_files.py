@@ -1,0 +1,38 @@
+"""A file is there whole, or as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from synthpert.errors import InputError
+from synthpert.files import whole_file
+
+
+def test_written_file_gets_its_name_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "new" / "a.csv") as place:
+        place.write_text("x")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.csv"]
+
+
+def test_error_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("old")
+    with pytest.raises(UnicodeEncodeError), whole_file(tmp_path / "a.csv") as place:
+        place.write_text("half \ud800", encoding="utf-8")
+    assert (tmp_path / "a.csv").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_folder_in_the_way_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(InputError, match=r"a\.csv: cannot be written"):
+        with whole_file(tmp_path / "a.csv") as place:
+            place.write_text("x")
+
+
+def test_file_in_place_of_the_folder_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("x")
+    with pytest.raises(InputError, match="cannot be written"):
+        with whole_file(tmp_path / "f" / "a.csv") as place:
+            place.write_text("x")
