@@ -65,14 +65,12 @@ class Examples(Dataset[LabelledExample]):
         reasonings = rows.get("reasoning", [None] * len(questions))
         made = self.encoder.examples(questions, labels, reasonings)
         found = []
-        for index, label, example in zip(indices, labels, made, strict=True):
+        for question, label, example in zip(questions, labels, made, strict=True):
             if example is None:
                 raise InputError(
-                    "an example is too long",
-                    row=index,
+                    f"an example is too long: {question.cell_line} {question.pert} {question.gene}",
                     column="model.max_tokens",
                     got=self.encoder.max_tokens,
-                    expected="more",
                 )
             found.append(LabelledExample(example, LABELS.index(label)))
         return found
