@@ -126,10 +126,10 @@ def _cast(raw: pl.Series, dtype: pl.DataType) -> pl.Series:
     """Cast, null where a value does not fit."""
     if dtype == pl.Int64 and not raw.dtype.is_integer():
         # other programs write the whole numbers of a column with gaps as 3.0
-        raw = raw.cast(pl.Float64, strict=True)
+        raw = raw.cast(pl.Float64, strict=False)
     elif dtype == LABEL_DTYPE:
         raw = raw.cast(pl.String)
-    return raw.cast(dtype, strict=True)
+    return raw.cast(dtype, strict=False)
 
 
 def _check_unique(key: pl.DataFrame, path: Path) -> None:

@@ -18,7 +18,7 @@ from synthpert.prompts import PromptSet, load_prompts
 from synthpert.questions import Label, Question
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ["compact", "direction", "paper"]
+SHIPPED = ["compact", "direction", "paper", "short"]
 QUESTION = Question("k562", "GATA1", "HBG1")
 USER = "{cell_line} {pert} {gene}"
 
@@ -213,7 +213,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"did you mean paper\?.*compact, direction, paper"):
+    with pytest.raises(InputError, match=r"did you mean paper\?.*compact, direction, paper, short"):
         load_prompts("papper")
 
 
