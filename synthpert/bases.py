@@ -46,6 +46,13 @@ class Lora:
         "down_proj",
     )
 
+    def __post_init__(self) -> None:
+        if self.r < 1:
+            raise InputError("not a rank", column="model.lora.r", got=self.r, expected="1 or more")
+        if not 0 <= self.dropout < 1:
+            place, got = "model.lora.dropout", self.dropout
+            raise InputError("not a share", column=place, got=got, expected="in [0, 1)")
+
 
 def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a base model.
@@ -163,6 +170,11 @@ def fingerprint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> s
     words = sorted(tokenizer.get_vocab().items())
     text = json.dumps([shape, words], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def identity(base: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
+    """The base's own name and fingerprint; not its path, since folders move."""
+    return f"{Path(base).resolve().name} ({fingerprint(model, tokenizer)})"
 
 
 def ensure_scratch(folder: Path, size: scratch.Scratch, texts: Iterable[str]) -> None:

@@ -6,17 +6,16 @@ Everything of a run lies in one directory: its configuration, metrics, checkpoin
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import logging
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jsonargparse
 import lightning as L
-import transformers
 import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import (
@@ -26,7 +25,6 @@ from lightning.pytorch.cli import (
     SaveConfigCallback,
 )
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from synthpert import run_folder
@@ -35,7 +33,7 @@ from synthpert.parse_errors import explain, values
 from synthpert.redaction import redact
 from synthpert.stopping import Ending, way_on
 from synthpert.student import Student
-from synthpert.watching import Watch, loggers
+from synthpert.watching import Watch, loggers, quieten
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +208,7 @@ def main(args: Sequence[str]) -> int:
         InputError: If the command line or a YAML is wrong.
     """
     _allow_imports(args)
-    _quieten()
+    quieten()
     ending = Ending()
     if "LOCAL_RANK" not in os.environ:
         os.environ.pop(run_folder.VARIABLE, None)
@@ -250,6 +248,7 @@ def cli(
             "description": does
             + _HELP.format(verb=verb, last="" if verb == "fit" else " --ckpt_path last"),
             "exit_on_error": False,
+            "allow_abbrev": False,
         }
         for verb, does in _DOES.items()
     }
@@ -261,7 +260,12 @@ def cli(
         save_config_callback=_SaveConfig,
         save_config_kwargs={"save_to_log_dir": False},
         trainer_defaults={**defaults, **(trainer_defaults or {})},
-        parser_kwargs={"exit_on_error": False, "formatter_class": _Help, **helps},
+        parser_kwargs={
+            "exit_on_error": False,
+            "allow_abbrev": False,
+            "formatter_class": _Help,
+            **helps,
+        },
         auto_configure_optimizers=False,
         run=run,
         args=list(args),
@@ -274,26 +278,9 @@ def _allow_imports(args: Sequence[str]) -> None:
     if own and str(Path.cwd()) not in sys.path:
         # The installed command, unlike `python -m`, does not look in the working directory.
         sys.path.insert(0, str(Path.cwd()))
+    for name in own:
+        if importlib.util.find_spec(name.partition(".")[0]) is None:
+            raise InputError("no such package from here", file="--import-from", got=name)
     jsonargparse.set_parsing_settings(
         import_path_denylist=["*"], import_path_allowlist=[*IMPORTABLE, *own]
     )
-
-
-def _quieten() -> None:
-    """Keep what others print on every start from burying what matters."""
-    lightnings = ("lightning.pytorch", "lightning.fabric", "lightning")
-    for name in lightnings:
-        # They print through handlers of their own what then reaches ours a second time.
-        logging.getLogger(name).handlers.clear()
-    ours = ("synthpert", "callbacks", "data_modules") if getattr(rank_zero_only, "rank", 0) else ()
-    for name in (*lightnings, *ours):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")
-    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-    # `ShuffledBatches` takes its place from the loops' progress, not from a loader's state.
-    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
-    warnings.filterwarnings("ignore", message="The dirpath has changed from.*")
-    # `on_train_start` puts them in train mode.
-    warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start.*")
-    if not sys.stderr.isatty():
-        transformers.utils.logging.disable_progress_bar()

@@ -54,6 +54,7 @@ def run(verb: str, function: Callable[..., Result], args: Sequence[str]) -> Resu
         prog=f"synthpert {verb}",
         description="\n\n".join(filter(None, (docs.short_description, docs.long_description))),
         exit_on_error=False,
+        allow_abbrev=False,
     )
     parser.add_argument("--config", action="config", help="flags of this command, as YAML")
     told = {parameter.arg_name: parameter.description for parameter in docs.params}

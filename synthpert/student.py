@@ -84,6 +84,9 @@ class Student(L.LightningModule):
         super().__init__()
         if quantize and lora is None:
             raise InputError("a 4-bit base cannot be trained itself", column="model.lora")
+        for name, value in (("learning_rate", learning_rate), ("max_tokens", max_tokens)):
+            if value <= 0:
+                raise InputError("must be above 0", column=f"model.{name}", got=value)
         self.base, self.lora, self.quantize, self.dtype_name = base, lora, quantize, dtype
         self.prompts: PromptSet = load_prompts(prompts)
         self.max_tokens, self.loss_on, self.template = max_tokens, loss_on, template
@@ -216,7 +219,9 @@ class Student(L.LightningModule):
         """AdamW over the trained weights, linear warm-up, then the schedule."""
         trained = [p for p in self.parameters() if p.requires_grad]
         rate, decay = self.learning_rate, self.weight_decay
-        optimizer = torch.optim.AdamW(trained, rate, weight_decay=decay, fused=True)
+        # Lightning clips no gradients of a fused optimiser under mixed precision.
+        fused = self.trainer.precision == "32-true"
+        optimizer = torch.optim.AdamW(trained, rate, weight_decay=decay, fused=fused)
         decays, warmup = self.schedule == "linear", self.warmup_steps
         steps = self.trainer.estimated_stepping_batches if decays else 0
         if steps == float("inf"):
@@ -288,7 +293,7 @@ class Student(L.LightningModule):
 
     def _identity(self) -> dict[str, str]:
         return {
-            "base": f"{self.base} ({bases.fingerprint(self.causal_lm, self.encoder.tokenizer)})",
+            "base": bases.identity(self.base, self.causal_lm, self.encoder.tokenizer),
             "lora": str(self.lora),
             "prompt_id": self.prompts.prompt_id,
         }

@@ -16,6 +16,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+import warnings
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -224,3 +225,25 @@ def _ask(server: str) -> str | None:
         return None if error.code < 500 else f"{server} answers {error.code}"
     except (OSError, ValueError, http.client.HTTPException) as error:
         return f"{server} cannot be reached ({getattr(error, 'reason', error)})"
+
+
+def quieten() -> None:
+    """Keep what others print on every start from burying what matters."""
+    import transformers
+
+    lightnings = ("lightning.pytorch", "lightning.fabric", "lightning")
+    for name in lightnings:
+        # They print through handlers of their own what then reaches ours a second time.
+        logging.getLogger(name).handlers.clear()
+    ours = ("synthpert", "callbacks", "data_modules") if getattr(rank_zero_only, "rank", 0) else ()
+    for name in (*lightnings, *ours):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    # `ShuffledBatches` takes its place from the loops' progress, not from a loader's state.
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+    warnings.filterwarnings("ignore", message="The dirpath has changed from.*")
+    # `on_train_start` puts them in train mode.
+    warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start.*")
+    if not sys.stderr.isatty():
+        transformers.utils.logging.disable_progress_bar()

@@ -319,3 +319,15 @@ def test_a_run_that_is_a_file_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     config = write(Path("right.yaml"), recipe())
     line = refused_at_once(capsys, "fit", "--config", config, "--run", "right.yaml")
     assert line == "--run: this is a file (got 'right.yaml'; expected a directory)"
+
+
+def test_a_shortened_flag_is_not_guessed_at(capsys: pytest.CaptureFixture[str]) -> None:
+    config = changed(lambda settings: None)
+    line = refused_at_once(capsys, "fit", "--config", config, "--trainer.max_epoch", "3")
+    assert "trainer.max_epoch" in line
+
+
+def test_a_package_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    config = changed(lambda settings: None)
+    line = refused_at_once(capsys, "fit", "--config", config, "--import-from", "nolab")
+    assert line == "--import-from: no such package from here (got 'nolab')"

@@ -94,3 +94,12 @@ def test_nearer_recipe_goes_before_the_shipped(
 @pytest.mark.parametrize("word", ["configs/none.yaml", "--seed=3", "elsewhere/tiny.yaml", "fit"])
 def test_other_words_stay_as_they_are(word: str) -> None:
     assert commands.shipped(word) == word
+
+
+def test_shortened_flag_is_not_guessed_at() -> None:
+    def verb(split: str = "default") -> str:
+        """Do it."""
+        return split
+
+    with pytest.raises(InputError, match="--spli"):
+        commands.run("verb", verb, ["--spli", "strict"])
