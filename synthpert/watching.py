@@ -243,6 +243,9 @@ def quieten() -> None:
     # `ShuffledBatches` takes its place from the loops' progress, not from a loader's state.
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
     warnings.filterwarnings("ignore", message="The dirpath has changed from.*")
+    # What transformers and bitsandbytes say of themselves on import.
+    warnings.filterwarnings("ignore", message=".*`is_gradient_checkpointing` is deprecated.*")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     # `on_train_start` puts them in train mode.
     warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start.*")
     if not sys.stderr.isatty():
