@@ -145,7 +145,7 @@ class Student(L.LightningModule):
         self._head_is_last = bases.head_is_last(self.causal_lm)
         trained = sum(p.numel() for p in self.parameters() if p.requires_grad)
         total = sum(p.numel() for p in self.parameters())
-        log.info("%s: %.2f M of %.2f M parameters trained", self.name, trained / 1e6, total / 1e6)
+        log.info("%s: %.2f M of %.2f M parameters trainable", self.name, trained / 1e6, total / 1e6)
 
     def on_fit_start(self) -> None:
         """Hold the types that training relies on: trained weights and optimiser in float32."""
