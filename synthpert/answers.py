@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from synthpert.questions import Label
-from synthpert.spelling import normalise
+from synthpert.spelling import ABSTAIN, DENIALS, DOUBT, normalise
 
 # Characters: the longest text that is an answer though its tags are missing or not closed.
 _SHORT = 100
@@ -25,35 +25,28 @@ _THINK = re.compile(_LT + r"(/?)\s{0,3}think(?:ing)?" + _GT, re.IGNORECASE)
 _OPENING = re.compile(r"\s*" + _LT + "think(?:ing)?" + _GT, re.IGNORECASE)
 _CRITIQUE = re.compile(_LT + r"(/?)\s{0,3}(reasoning|evaluation)" + _GT, re.IGNORECASE)
 
-_NOT = (
-    r"\b(?:not|no|non|none|never|nor|neither|cannot|without|unlikely|hardly|false|wrong|incorrect|"
-    r"(?:is|was|are|were|do|does|did|has|have|had|wo|ca|could|would|should)nt|"
-    r"fail(?:s|ed)?|lacks?|absen(?:t|ce)|exclud(?:e|es|ed|ing)|except|"
-    r"rather than|instead of|opposed to)\b|~~|!=|[≠¬]"
-)
-_ABSTAIN = (
-    r"\b(?:(?:do not|dont|does not|cannot|cant) (?:know|determine|tell|say|be determined)|"
-    r"not sure|unsure|idk)\b"
-)
 _REGULATED = r"[- ]{0,3}regulat(?:ed|ion)\b"
 _UP, _DOWN = (rf"{way}-?(?:{_REGULATED})?" for way in ("up", "down"))
-# Most positions in a text start none of the groups: looking once is faster than once a group.
-_START = r"(?:\b(?=\w)|(?=[~!≠¬]))"
+# What says "not differentially expressed" only where it is the whole answer.
+_WHOLE = (
+    r"\A(?:no[,.;!] )?(?:(?:the|this|its|it|there|gene|expression|is|was|will|be|answer:?) )*"
+    r"(?:no effect|(?:(?:is|was)nt |not |un)(?:significantly )?(?:affected|changed|altered)|"
+    r"(?:wont|(?:does|did|would)nt|(?:(?:does|did|will|would) )?not) (?:significantly )?change)\Z"
+)
 _LABELS = re.compile(
-    _START + r"(?:(?P<not_de>\b(?:(?:not|non|isnt|wasnt)[- ](?:significantly )?"
-    r"(?:differentially[- ]expressed|de(?! novo))|"
+    rf"\b(?=\w)(?:(?P<not_de>{_WHOLE}|(?:\Ano[,.;!] )?\b(?:(?:not|non|isnt|wasnt)[- ]"
+    r"(?:significantly )?(?:differentially[- ]expressed|de(?! novo|-\w))|"
     r"no (?:significant )?(?:changes?|differential expression)|unchanged|"
-    rf"neither (?:{_UP} n?or {_DOWN}|{_DOWN} n?or {_UP}))\b)"
-    rf"|(?P<abstain>{_ABSTAIN})|(?P<negator>{_NOT})"
+    rf"neither (?:{_UP} n?or {_DOWN}|{_DOWN} n?or {_UP}))\b"
+    # A reason that there is nothing confirms that nothing changes.
+    r"(?:,? (?:since|because)(?: there (?:is|are|was|were))? no\b(?= \w))?)"
     rf"|(?P<up>\bup{_REGULATED})|(?P<down>\bdown{_REGULATED})"
     r"|(?P<up_word>\bup\b)|(?P<down_word>\bdown\b))"
 )
 _GRADES = re.compile(
-    rf"(?P<abstain>{_ABSTAIN})|(?P<negator>{_NOT})|(?P<excellent>\bexcellent\b)|(?P<good>\bgood\b)"
-    r"|(?P<average>\baverage\b)|(?P<bad>\bbad\b)|(?P<terrible>\bterrible\b)"
+    r"\b(?:(?P<excellent>excellent)|(?P<good>good)|(?P<average>average)|(?P<bad>bad)"
+    r"|(?P<terrible>terrible))\b"
 )
-# After "not A", what lets B be affirmed: "not A or B" negates both, "not A but B" does not.
-_CONTRAST = re.compile(r"\b(?:but|rather|instead|however)\b|[;.]")
 _ONE_WORD = re.compile(r"\W*\w+\W*")
 _ANSWER, _EVALUATION = (re.compile(rf"< ?(/?) ?{tag} ?>") for tag in ("answer", "evaluation"))
 
@@ -67,7 +60,7 @@ class ParseStatus(StrEnum):
     MISSING = "missing"  # no answer tag, and too long (or empty) to be a bare answer
     SEVERAL = "several"  # more than one value in one place, such as the echoed template
     CONFLICT = "conflict"  # two tags that differ
-    NEGATED = "negated"  # "not upregulated" may mean two things
+    NEGATED = "negated"  # a value denied or doubted: "not upregulated" may mean two things
     TRUNCATED = "truncated"  # the length limit came before the answer was complete
     UNCLOSED = "unclosed"  # a long text after an answer tag that is never closed
     UNKNOWN = "unknown"  # an answer in no known words
@@ -119,8 +112,9 @@ class _Reading:
 
     status: ParseStatus
     value: str | None = None
-    denied: frozenset[str] = frozenset()
+    denied: str | None = None
     echo: bool = False
+    doubt: bool = False
 
 
 def parse_answer(text: str, finish_reason: str = "stop") -> Answer:
@@ -210,7 +204,7 @@ def _find(
     Args:
         tail: What stands outside of thoughts, normalised.
         tag: Finds the opening and closing tags; a closing one has the group 1.
-        words: Finds the values, negators and abstentions, each a named group.
+        words: Finds the values, each a named group.
         cut: Whether the text ends because of a length limit.
     """
     closed, rest = _blocks(tail, tag)
@@ -220,7 +214,7 @@ def _find(
     if readings and rest:
         # An answer was complete: what follows can contradict it, but need not be complete itself.
         last = _read(rest, words)
-        readings += [] if last.status is ParseStatus.UNKNOWN else [last]
+        readings += [last] if last.doubt or last.value else []
     if readings:
         return _settle(readings)
     bare = tag.sub(" ", tail).strip() if rest is None else rest
@@ -247,41 +241,38 @@ def _blocks(tail: str, tag: re.Pattern[str]) -> tuple[list[str], str | None]:
 def _read(text: str, words: re.Pattern[str]) -> _Reading:
     """Read one stretch of normalised text.
 
-    A negator denies the next value named after it, and the values joined to that one; a negator
-    with no value left to deny makes the whole text doubtful.
+    A value counts where nothing beside it can deny it: with a negator, a contrast or a question
+    the text is doubtful, unless all of it is one of the two forms in `DENIALS`.
     """
-    affirmed: set[str] = set()
-    mere_words: set[str] = set()
-    denied: set[str] = set()
-    abstains = negator = was_denied = False
-    # "up" and "down" are English words too: alone they answer, in a sentence they do not.
-    sentence = not _ONE_WORD.fullmatch(text)
-    end = 0
-    for found in words.finditer(text):
-        kind = found.lastgroup or ""
-        if kind == "negator":
-            negator = True
-        elif kind == "abstain":
-            abstains = True
-        else:
-            joined = was_denied and not _CONTRAST.search(text, end, found.start())
-            was_denied = negator or joined
-            mere = sentence and kind.endswith("_word")
-            into = denied if was_denied else mere_words if mere else affirmed
-            into.add(kind.removesuffix("_word"))
-            negator, end = False, found.end()
-    if len(affirmed | mere_words) > 1:
-        wordless = not re.search(r"\w", words.sub("", text))
-        echo = wordless or len(affirmed | mere_words) > 2
-        return _Reading(ParseStatus.SEVERAL, denied=frozenset(denied), echo=echo)
+    text = text.lstrip(" .,;:-").rstrip(" .,;:!")
+    named: list[str] = []
+
+    def note(found: re.Match[str]) -> str:
+        named.append(found.lastgroup or "")
+        return "V"
+
+    # Nothing else is a capital: the text is case folded.
+    form = words.sub(note, text)
+    values = [kind.removesuffix("_word") for kind in named]
+    distinct = set(values)
+    abstains = ABSTAIN.search(form) is not None
+    if DOUBT.search(form):
+        if len(values) == len(distinct) == 2:
+            for turned, denial in enumerate(DENIALS):
+                if denial.fullmatch(form):
+                    return _Reading(ParseStatus.FLAGGED, values[turned], values[1 - turned])
+        status = ParseStatus.NEGATED if values else ParseStatus.UNKNOWN
+        return _Reading(ParseStatus.ABSTAIN if abstains else status, doubt=True)
+    if len(distinct) > 1:
+        echo = len(distinct) > 2 or not re.search(r"\w", form.replace("V", ""))
+        return _Reading(ParseStatus.SEVERAL, echo=echo, doubt=True)
     if abstains:
-        return _Reading(ParseStatus.ABSTAIN)
-    if denied & affirmed or (affirmed and negator) or (denied and not affirmed):
-        return _Reading(ParseStatus.NEGATED, denied=frozenset(denied | affirmed))
-    if not affirmed:
+        return _Reading(ParseStatus.ABSTAIN, doubt=True)
+    # "up" and "down" are English words too: alone they answer, in a sentence they do not.
+    mere = all(kind.endswith("_word") for kind in named) and not _ONE_WORD.fullmatch(text)
+    if not values or mere:
         return _Reading(ParseStatus.UNKNOWN)
-    status = ParseStatus.FLAGGED if denied else ParseStatus.OK
-    return _Reading(status, affirmed.pop(), frozenset(denied))
+    return _Reading(ParseStatus.OK, values[0])
 
 
 def _settle(readings: list[_Reading]) -> tuple[ParseStatus, str | None]:
@@ -290,11 +281,9 @@ def _settle(readings: list[_Reading]) -> tuple[ParseStatus, str | None]:
     if not readings:
         return ParseStatus.SEVERAL, None
     values = {reading.value for reading in readings if reading.value}
-    denied = frozenset[str]().union(*(reading.denied for reading in readings))
+    denied = {reading.denied for reading in readings if reading.denied}
     if not values:
         return readings[-1].status, None
-    if len(values) > 1 or values & denied:
-        return ParseStatus.CONFLICT, None
-    if any(reading.status in (ParseStatus.ABSTAIN, ParseStatus.SEVERAL) for reading in readings):
+    if len(values) > 1 or values & denied or any(reading.doubt for reading in readings):
         return ParseStatus.CONFLICT, None
     return ParseStatus.FLAGGED if denied else ParseStatus.OK, values.pop()

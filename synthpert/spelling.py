@@ -1,4 +1,4 @@
-"""Folds spellings: what two writings of the same words may differ in, taken away."""
+"""Words as models write them: spellings folded into one, and what denies or doubts a value."""
 
 from __future__ import annotations
 
@@ -13,6 +13,40 @@ _QUOTES = "\u00b4\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2032\u2033\u0
 _INVISIBLE = "\u034f\u180b\u180c\u180d"
 # "not_differentially_expressed" is three words; emphasis and quotes are none.
 _ASCII = str.maketrans("_[](){}", "       ", "*`\"'#\\")
+
+# Below, V stands for a value: a label or a grade.
+# Any of these beside a value makes the text doubtful, unless all of it has a form in `DENIALS`.
+DOUBT = re.compile(
+    r"\b(?:not?|non|none|nope|nah|nay|never|nor|neither|nothing|cannot|without|"
+    r"(?:is|was|are|were|ai|do|does|did|has|have|had|wo|ca|could|would|should|must|might)?nt|"
+    r"un(?:likely|able|true|clear|certain|less)?|in(?:correct|accurate|valid|capable|verse)\w*|"
+    r"im(?:possible|plausible|probable)|false\w*|wrong\w*|mistake\w*|err(?:or|oneous)\w*|"
+    r"hardly|barely|scarcely|rarely|seldom|doubt\w*|dubious|question\w*|fail\w*|lack\w*|absen\w+|"
+    r"exclu\w+|except\w*|den(?:y|ies|ied)|reject\w*|refut\w*|contra\w*|counter\w*|disagree\w*|"
+    r"dispro\w+|prevent\w*|avoid\w*|ruled? out|oppos\w+|revers\w+|anti|pseudo|but|however|"
+    r"(?:al)?though|yet|if|whether|rather|instead|otherwise|far from|less likely|least likely|"
+    r"(?:other|less|worse|better) than|(?:above|below) V|de V|(?!V|answer|label)\w+-V|"
+    r"V ?-(?:free|less|like|ish))\b|</?(?:del|s|strike)>|~~|!=|=/=|[?¿؟‽≠¬✗✘✖❌❎🚫👎]"
+)
+ABSTAIN = re.compile(
+    r"\b(?:(?:do not|dont|does not|cannot|cant) (?:know|determine|tell|say|be determined)|"
+    r"not sure|unsure|idk)\b"
+)
+_FILL = (
+    r"(?:(?:the|this|it|gene|answer|label|is|was|be|will|would|to|likely|clearly|significantly|"
+    r"expected|predicted)[:,]? )*"
+)
+# The two forms in which one value is denied and the other surely not, V being a value.
+DENIALS = (
+    re.compile(
+        rf"{_FILL}V(?: ?[,;.:-] ?| )(?:(?:and|but) )?(?:(?:it is )?not|it isnt|rather than|"
+        rf"instead of) {_FILL}V(?:: wrong direction)?"
+    ),
+    re.compile(
+        rf"{_FILL}not {_FILL}V(?: ?[,;.-] ?| )(?:but(?: rather| instead)?|rather|instead|i\.e\.|"
+        rf"it is),? {_FILL}V"
+    ),
+)
 
 
 def normalise(text: str) -> str:

@@ -59,8 +59,54 @@ SPELLINGS = {
     "neither down- nor up-regulated": NOT_DE,
     "neither up nor down": NOT_DE,
     "not&nbsp;differentially&#32;expressed": NOT_DE,
+    "No, not differentially expressed": NOT_DE,
+    "No. Not differentially expressed.": NOT_DE,
+    "not differentially expressed since no direct link": NOT_DE,
+    "not differentially expressed, because there is no known link": NOT_DE,
+    "no effect": NOT_DE,
+    "No, no effect.": NOT_DE,
+    "not affected": NOT_DE,
+    "Not changed.": NOT_DE,
+    "does not change": NOT_DE,
+    "It doesn't change.": NOT_DE,
+    "The gene is unaffected.": NOT_DE,
+    "upregulated (log2FC 1.2, p < 0.05)": UP,
+    "The gene is downregulated because its activator is gone.": DOWN,
 }
+DENIED = (
+    "Is it upregulated? No. It is not differentially expressed.",
+    "Upregulated? No - not differentially expressed",
+    "upregulated? no, downregulated",
+    "upregulated is incorrect; downregulated",
+    "Upregulated is not it. Downregulated.",
+    "upregulated would be wrong, so downregulated",
+    "anything but upregulated",
+    "far from downregulated",
+    "opposite of downregulated",
+    "upregulated, nope",
+    "un-upregulated",
+    "de-upregulated",
+    "(un)upregulated",
+    "unable to be upregulated",
+    "upregulated by 2.3-fold; no doubt",
+    "not differentially expressed is false",
+    "not differentially expressed since no, wrong",
+    "No, upregulated",
+    "not only upregulated but downregulated",
+    "not upregulated but downregulated is wrong",
+    "Not upregulated. Not downregulated.",
+    "upregulated, not up",
+    "upregulated: no",
+    "Upregulated (not)",
+    "<del>upregulated</del> downregulated",
+    "upregulated ❌",
+)
 UNREADABLE = {
+    **dict.fromkeys(DENIED, ParseStatus.NEGATED),
+    "no effect is wrong": ParseStatus.UNKNOWN,
+    "no effect?": ParseStatus.UNKNOWN,
+    "not unaffected": ParseStatus.UNKNOWN,
+    "not de-repressed": ParseStatus.UNKNOWN,
     "not upregulated": ParseStatus.NEGATED,
     "isn't upregulated": ParseStatus.NEGATED,
     "isn’t upregulated": ParseStatus.NEGATED,
@@ -103,6 +149,9 @@ FLAGGED = {
     "not downregulated but upregulated": UP,
     "not downregulated. It is upregulated": UP,
     "downregulated rather than upregulated": DOWN,
+    "Downregulated. Not upregulated: wrong direction.": DOWN,
+    "downregulated but not upregulated": DOWN,
+    "up, not down": UP,
     "not upregulated, i.e. not differentially expressed": NOT_DE,
 }
 
@@ -189,7 +238,11 @@ def test_quoted_empty_tags_give_way_to_the_next_tag() -> None:
 
 
 @pytest.mark.parametrize(
-    "second", ["downregulated", "not upregulated", "I do not know", "upregulated or downregulated"]
+    "second",
+    [
+        *["downregulated", "not upregulated", "I do not know", "upregulated or downregulated"],
+        *["No, wrong", "anything but downregulated", "downregulated, not upregulated"],
+    ],
 )
 def test_two_tags_that_differ_conflict(second: str) -> None:
     answer = parse_answer(f"<answer>upregulated</answer><answer>{second}</answer>")
@@ -250,7 +303,7 @@ TEXTS = st.one_of(
 PHRASES = {
     NOT_DE: (
         "not differentially expressed", "not-differentially", "unchanged", "no change", "not de",
-        "non-de", "neither up", "neither down",
+        "non-de", "neither up", "neither down", "no effect", "affected", "not change",
     ),
     UP: ("up",),
     DOWN: ("down",),
@@ -283,6 +336,46 @@ def test_a_negated_label_is_never_the_answer(
     assert answer.label is None
 
 
+NEGATORS = (
+    *["nope", "wrong", "is incorrect", "not", "never", "isn't", "cannot be", "is false", "untrue"],
+    *["anything but", "far from", "the opposite of", "unable to be", "instead of", "rather than"],
+    *["?", "? no", "nay", "no", "non", "un", "≠", "fails to be", "is not it", "would be wrong"],
+)
+DENYING = st.lists(st.sampled_from([*NEGATORS, "is it", "it is", "but"]), max_size=3).map(" ".join)
+MARKS = st.sampled_from([" ", ", ", ". ", "; ", ": ", " - ", "\n"])
+
+
+@given(
+    before=DENYING, after=DENYING, certain=st.sampled_from(NEGATORS), left=st.booleans(),
+    marks=st.tuples(MARKS, MARKS), label=st.sampled_from([UP, DOWN]), repeat=st.booleans(),
+)  # fmt: skip
+def test_a_label_among_negators_is_never_the_answer(
+    before: str,
+    after: str,
+    certain: str,
+    left: bool,
+    marks: tuple[str, str],
+    label: Label,
+    repeat: bool,
+) -> None:
+    before, after = (f"{before} {certain}", after) if left else (before, f"{certain} {after}")
+    text = f"{before}{marks[0]}{label}{marks[1]}{after}" + f" {label}" * repeat
+    assert parse_answer(tagged(text)).label is None
+
+
+@given(
+    first=st.sampled_from([UP, DOWN]), denying=st.sampled_from(NEGATORS), mark=MARKS,
+    other=st.sampled_from(LABELS),
+)  # fmt: skip
+def test_a_first_label_that_may_be_denied_comes_only_with_a_flag(
+    first: Label, denying: str, mark: str, other: Label
+) -> None:
+    answer = parse_answer(tagged(f"{first}{mark}{denying} {other}"))
+    if answer.label is not None:
+        assert (answer.label, answer.status) == (first, ParseStatus.FLAGGED)
+        assert denying in ("not", "isn't", "rather than", "instead of")
+
+
 @given(
     label=st.sampled_from(LABELS),
     case=st.sampled_from([str.lower, str.upper, str.title]),
@@ -311,7 +404,8 @@ NASTY = [
         "<think>a</think>b</think>",
     ],
     *[" ", "\u200b", "\u0301\u0323", "&", "&#", "&lt;", "ﷺ", "not ", "up ", "up---", "neither up "],
-    *["not up or ", "no significant ", "~~", "< ", ". up"],
+    *["not up or ", "no significant ", "~~", "< ", ". up", "un-up ", "a a ", "V-", "since no "],
+    *["the ", "is ", "it is not ", "no, ", "? "],
 ]
 
 

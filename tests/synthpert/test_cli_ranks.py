@@ -41,7 +41,7 @@ def test_two_ranks_share_one_directory(lab: Path) -> None:
 def test_rank_0_alone_speaks_and_logs(lab: Path) -> None:
     told = (lab / "told.txt").read_text()
     assert told.count("(the bundled sample)") == 1
-    assert told.count("parameters trained") == 1
+    assert told.count("parameters trainable") == 1
     assert len(list((both(lab) / "wandb").glob("offline-run-*"))) == 1
     steps = pl.read_csv(both(lab) / "metrics.csv")["train_loss"].drop_nulls()
     assert len(steps) == len(column(lab / "runs/one", "train_loss"))

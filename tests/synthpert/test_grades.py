@@ -28,6 +28,11 @@ def test_a_spelling_of_a_grade_is_that_grade(grade: Grade, form: str, case: obje
         ("[excellent/good/average/bad/terrible]", ParseStatus.SEVERAL),
         ("good</evaluation><evaluation>bad", ParseStatus.SEVERAL),
         ("not good", ParseStatus.NEGATED),
+        ("Is it excellent? No, bad", ParseStatus.NEGATED),
+        ("good is wrong; bad", ParseStatus.NEGATED),
+        ("far from excellent", ParseStatus.NEGATED),
+        ("below average", ParseStatus.NEGATED),
+        ("un-good", ParseStatus.NEGATED),
         ("goodish", ParseStatus.UNKNOWN),
         ("8/10", ParseStatus.UNKNOWN),
         ("", ParseStatus.MISSING),
@@ -36,6 +41,11 @@ def test_a_spelling_of_a_grade_is_that_grade(grade: Grade, form: str, case: obje
 def test_an_unclear_grade_is_none_with_its_reason(text: str, status: ParseStatus) -> None:
     result = parse_grade(f"<evaluation>{text}</evaluation>")
     assert (result.grade, result.status) == (None, status)
+
+
+def test_a_grade_beside_a_denied_one_is_flagged() -> None:
+    result = parse_grade(tagged("good, not excellent"))
+    assert (result.grade, result.status) == (Grade.GOOD, ParseStatus.FLAGGED)
 
 
 def test_the_critique_is_returned_as_it_was_written() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthpert.spelling import normalise
+from synthpert.spelling import DENIALS, DOUBT, normalise
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,18 @@ def test_an_accented_word_is_not_the_plain_one() -> None:
 def test_any_text_is_folded_to_words_with_single_spaces(text: str) -> None:
     folded = normalise(text)
     assert folded == " ".join(folded.split())
+
+
+@pytest.mark.parametrize("text", ["not V", "V? yes", "un-V", "V is untrue", "V, but", "~~V~~"])
+def test_a_denying_word_casts_doubt(text: str) -> None:
+    assert DOUBT.search(text)
+
+
+@pytest.mark.parametrize("text", ["V", "V because of notch and nodal", "answer-V", "V-V", "DE: V"])
+def test_words_that_deny_nothing_cast_none(text: str) -> None:
+    assert not DOUBT.search(normalise(text).replace("v", "V"))
+
+
+@pytest.mark.parametrize("text", ["V, V", "V is not V", "not V or V", "V? not V", "not V, V"])
+def test_a_denial_is_one_of_two_forms(text: str) -> None:
+    assert not any(denial.fullmatch(text) for denial in DENIALS)
