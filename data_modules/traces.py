@@ -11,7 +11,7 @@ import polars as pl
 from data_modules.questions import QuestionDataModule
 from synthpert.encoding import Encoder
 from synthpert.errors import InputError
-from synthpert.questions import Label, to_questions
+from synthpert.questions import CELL_LINES, Label, cell_lines_in, find_data, to_questions
 from synthpert.traces import read_traces, select
 
 log = logging.getLogger(__name__)
@@ -48,9 +48,12 @@ class TraceDataModule(QuestionDataModule):
         """The traces that are kept, of the wanted grades, not of the test split, rebalanced.
 
         Raises:
-            InputError: If the file holds traces of the test split and `test_traces` is `refuse`.
+            InputError: If the file holds traces of an unknown cell line, or of the test split and
+                `test_traces` is `refuse`.
         """
-        kept, rejected = select(read_traces(self.traces), self.grades)
+        traces = read_traces(self.traces)
+        self._check_cell_lines(traces)
+        kept, rejected = select(traces, self.grades)
         log.info("%s: %s traces kept, rejected: %s", self.traces, f"{len(kept):,}", rejected or 0)
         kept = self._without_test(kept, test)
         if self.cell_lines is not None:
@@ -76,14 +79,36 @@ class TraceDataModule(QuestionDataModule):
             )
         return kept
 
+    def _check_cell_lines(self, traces: pl.DataFrame) -> None:
+        """Refuse a cell line of no question: `K562` would pass by the test rows of `k562`."""
+        # All of the folder's, not only those asked for: the others are left out later.
+        known = cell_lines_in(find_data(self.data))
+        spelled = {name.casefold(): name for name in known}
+        for line in traces["cell_line"].unique(maintain_order=True):
+            near = spelled.get(line.casefold(), line if line in CELL_LINES else None)
+            if line not in known and near != line:
+                hint = f"; did you mean {near!r}?" if near else ""
+                raise InputError(
+                    "traces of an unknown cell line",
+                    file=self.traces,
+                    column="cell_line",
+                    got=line,
+                    expected=f"one of {', '.join(known)}{hint}",
+                )
+
     def _without_test(self, traces: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
         # By perturbation, not by triple alone: a perturbation is on one side of a line's split, and
         # in the strict split on one side of all of them.
         keys = ["pert"] if self.split == "strict" else ["cell_line", "pert"]
-        clean = traces.join(test.select(keys).unique(), on=keys, how="anti", maintain_order="left")
+        # In whatever case: no two symbols of the benchmark differ by case alone.
+        on = [pl.col(key).str.to_lowercase() for key in keys]
+        tested = test.select(on).unique()
+        clean = traces.join(tested, left_on=on, right_on=keys, how="anti", maintain_order="left")
         count = len(traces) - len(clean)
         if count and self.test_traces == "refuse":
-            first = traces.join(test.select(keys).unique(), on=keys, how="semi").row(0, named=True)
+            first = traces.join(
+                tested, left_on=on, right_on=keys, how="semi", maintain_order="left"
+            ).row(0, named=True)
             raise InputError(
                 f"{count:,} of {len(traces):,} traces are of test perturbations",
                 file=self.traces,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -19,21 +20,24 @@ _MONTH: Final = (
 )
 _DATE: Final = (
     rf"(?i)^(?:\d{{1,4}}[-/ .]{{1,2}}{_MONTH}(?:[-/ .]\d{{2,4}})?|{_MONTH}[-/ ]\d{{1,4}}"
+    r"(?:[-/ ,]{1,2}\d{2,4})?|\d{1,2}/\d{1,2}"
     r"|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?: .*)?"
     r"|[345]\d{4}(?:\.0+)?)$"
 )
+# And of RIKEN's 2310009E13: 2.31E+19. A gene may be called 1E5.
+_NUMBER: Final = r"(?i)^\d+(?:[.,]\d+E\+?|E\+)\d+$"
 
 
 def check_names(
     table: pl.DataFrame, path: Path, columns: Sequence[str], *, dates: bool = True
 ) -> None:
-    """Refuse an empty name, one in white space and one that a spreadsheet turned into a date.
+    """Refuse an empty name, one in white space and one that a spreadsheet rewrote.
 
     Args:
         table: Rows in the file's order.
         path: Where the table was read from.
         columns: The columns of names, all String.
-        dates: Whether a date is refused.
+        dates: Whether a date, and a number such as 2.31E+13, is refused.
 
     Raises:
         InputError: At the first such row.
@@ -46,14 +50,15 @@ def check_names(
             text.is_null()
             | (text == "")
             | (text != text.str.strip_chars())
-            | (text.str.contains(_DATE) if dates else False)
+            | ((text.str.contains(_DATE) | text.str.contains(_NUMBER)) if dates else False)
         )[column]
         if odd.is_empty():
             continue
         bad = text.is_null() | text.is_in(odd.drop_nulls().implode())
         value = table.filter(bad)[column][0]
+        kind = "number" if re.search(_NUMBER, value or "") else "date"
         what, expected = (
-            "gene turned into a date by a spreadsheet",
+            f"gene turned into a {kind} by a spreadsheet",
             "a gene symbol, such as MARCHF1",
         )
         if not (value or "").strip():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -14,8 +13,6 @@ from synthpert.tables import FIRST_ROW, refuse
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-log = logging.getLogger(__name__)
 
 KEY = ("cell_line", "pert", "gene")
 PROBABILITIES = ("p_not_de", "p_up", "p_down")
@@ -54,7 +51,7 @@ def columns_to_read(columns: Sequence[str], path: Path, *, text: bool) -> list[s
         text: Whether to read `reasoning` and `response`.
 
     Returns:
-        Names in the order of `PREDICTION_SCHEMA`; the file's other columns are logged.
+        Names in the order of `PREDICTION_SCHEMA`.
 
     Raises:
         InputError: If a key column, or the answer and any of the probabilities, is missing.
@@ -67,9 +64,6 @@ def columns_to_read(columns: Sequence[str], path: Path, *, text: bool) -> list[s
     if not given and "answer" not in names:
         expected = f"'answer' or all of {', '.join(PROBABILITIES)}"
         raise InputError("column is missing", file=path, row=1, expected=expected)
-    others = [name for name in columns if name not in names]
-    if others:
-        log.info("%s: columns left out: %s", path, ", ".join(others))
     return [name for name in PREDICTION_SCHEMA if name in names and (text or name not in TEXT)]
 
 

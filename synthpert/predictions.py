@@ -6,6 +6,7 @@ else. Text is never guessed: a gene called NA stays a gene, an unread answer is 
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ from synthpert.tables import check_file, read_text_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 
 def write_predictions(table: pl.DataFrame, path: Path | str) -> None:
@@ -71,20 +74,28 @@ def read_predictions(path: Path | str, *, text: bool = True) -> pl.DataFrame:
 
     Returns:
         The columns of `PREDICTION_SCHEMA` in the order of the file's rows; other columns are
-        left out.
+        left out, and logged.
 
     Raises:
-        InputError: If the file cannot be read, lacks a needed column, or a row has no cell line,
-            perturbation or gene, an unknown label, a wrong probability, or stands there twice.
+        InputError: If the file cannot be read, lacks a needed column, has no rows, or a row has no
+            cell line, perturbation or gene, an unknown label, a wrong probability, or stands there
+            twice.
     """
     path = Path(path)
     raw = _read(path)
     try:
-        wanted = columns_to_read(raw.collect_schema().names(), path, text=text)
+        columns = raw.collect_schema().names()
+        wanted = columns_to_read(columns, path, text=text)
         table = raw.select(wanted).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(path, error) from None
-    return _derive(check_rows(table, path), from_probabilities="answer" not in wanted)
+    if table.is_empty():
+        raise InputError("no rows", file=path, expected="one row per question")
+    table = check_rows(table, path)
+    others = [name for name in columns if name not in PREDICTION_SCHEMA]
+    if others:
+        log.info("%s: columns left out: %s", path, ", ".join(others))
+    return _derive(table, from_probabilities="answer" not in wanted)
 
 
 def _read(path: Path) -> pl.LazyFrame:

@@ -73,7 +73,7 @@ def to_questions(table: pl.DataFrame) -> list[Question]:
 
 
 def find_data(data: Path | str | None = None) -> Path:
-    """Find the benchmark's folder, and log which one was taken and why.
+    """Find the benchmark's folder.
 
     Args:
         data: The folder, where the caller was told one.
@@ -82,21 +82,24 @@ def find_data(data: Path | str | None = None) -> Path:
         `data`; else `$SYNTHPERT_DATA`; else `./data/perturbqa` where that exists; else the
         bundled sample.
     """
-    folder, why = Path(__file__).with_name("sample"), "the bundled sample"
+    return _find_data(data)[0]
+
+
+def _find_data(data: Path | str | None) -> tuple[Path, str]:
+    """The benchmark's folder, and why it was taken."""
     if data is not None:
-        folder, why = Path(data), "as asked"
-    elif os.environ.get("SYNTHPERT_DATA"):
-        folder, why = Path(os.environ["SYNTHPERT_DATA"]), "$SYNTHPERT_DATA"
-    elif Path("data/perturbqa").is_dir():
-        folder, why = Path("data/perturbqa"), "./data/perturbqa"
-    logger.info("questions from %s (%s)", folder, why)
-    return folder
+        return Path(data), "as asked"
+    if os.environ.get("SYNTHPERT_DATA"):
+        return Path(os.environ["SYNTHPERT_DATA"]), "$SYNTHPERT_DATA"
+    if Path("data/perturbqa").is_dir():
+        return Path("data/perturbqa"), "./data/perturbqa"
+    return Path(__file__).with_name("sample"), "the bundled sample"
 
 
 def read_questions(
     data: Path | str | None = None, cell_lines: Sequence[str] | None = None
 ) -> pl.DataFrame:
-    """Read PerturbQA's two tables of each cell line into one labelled table.
+    """Read PerturbQA's two tables of each cell line into one labelled table, and log whence.
 
     Args:
         data: Folder with CELL-de.csv and CELL-dir.csv (plain or .gz); None as in `find_data`.
@@ -110,11 +113,11 @@ def read_questions(
     Raises:
         InputError: If a cell line is not there or a file is not as PerturbQA ships it.
     """
-    folder = find_data(data)
+    folder, why = _find_data(data)
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "no such folder"
         raise InputError(what, file=folder, expected="a folder with CELL-de.csv and CELL-dir.csv")
-    present = _cell_lines_in(folder)
+    present = cell_lines_in(folder)
     if not present:
         raise InputError("no cell line in this folder", file=folder, expected="CELL-de.csv")
     asked = present if cell_lines is None else list(dict.fromkeys(cell_lines))
@@ -132,6 +135,8 @@ def read_questions(
         )
         for name in asked
     ]
+    # Not before: where reading fails, the error is the only line.
+    logger.info("questions from %s (%s)", folder, why)
     return pl.concat(tables)
 
 
@@ -285,8 +290,8 @@ def _trained_elsewhere(train: pl.DataFrame, test: pl.DataFrame, key: list[str]) 
     )
 
 
-def _cell_lines_in(folder: Path) -> list[str]:
-    """The cell lines that have a CELL-de file, the benchmark's four first."""
+def cell_lines_in(folder: Path) -> list[str]:
+    """The cell lines that have a CELL-de file in `folder`, the benchmark's four first."""
     names = {path.name.removesuffix(".gz") for path in folder.glob("*-de.csv*")}
     found = {name.removesuffix("-de.csv") for name in names if name.endswith("-de.csv")}
     found = {name for name in found if not name.endswith("_set")}

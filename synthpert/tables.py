@@ -21,7 +21,7 @@ from synthpert.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DELIMITERS: Final = {",": "commas", "\t": "tabs", ";": "semicolons"}
+DELIMITERS: Final = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "pipes"}
 FIRST_ROW: Final = 2  # the header is row 1, as in a spreadsheet
 
 

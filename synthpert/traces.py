@@ -191,8 +191,8 @@ def read_traces(path: Path | str) -> pl.DataFrame:
         The columns of `TRACE_SCHEMA` in the order of the file's rows; other columns are left out.
 
     Raises:
-        InputError: If the file cannot be read, lacks a needed column, or a row has no question, an
-            unknown label, answer or grade.
+        InputError: If the file cannot be read, lacks a needed column, or a row has no question or
+            one in white space, or an unknown label, answer or grade.
     """
     path = Path(path)
     first_row = FIRST_ROW
@@ -276,16 +276,17 @@ def _check(table: pl.DataFrame, path: Path, first_row: int) -> None:
     for column in [name for name in (*_KEY, *allowed) if name in table.columns]:
         value = pl.col(column)
         if column in _KEY:
-            bad = value.str.strip_chars().fill_null("") == ""
+            # In white space, a name would pass by the test question that it is.
+            bad = (value.fill_null("") == "") | (value != value.str.strip_chars())
         else:
             bad = ~value.is_in(allowed[column]).fill_null(column != "label")
         index = table.select(bad.arg_true().first()).item()
         if index is not None:
+            got = table[column][index] or ""
+            what, expected = f"unknown {column}", ", ".join(allowed.get(column, []))
+            if column in _KEY:
+                what = "white space around the name" if got.strip() else f"{column} is empty"
+                expected = repr(got.strip()) if got.strip() else "a name"
             raise InputError(
-                f"{column} is empty" if column in _KEY else f"unknown {column}",
-                file=path,
-                row=index + first_row,
-                column=column,
-                got=table[column][index] or "",
-                expected=", ".join(allowed.get(column, ["a name"])),
+                what, file=path, row=index + first_row, column=column, got=got, expected=expected
             )

@@ -82,16 +82,17 @@ def score(
     Raises:
         InputError: If a file, the benchmark or the split is wrong, or `json` cannot be written.
     """
+    named = name_files(files)
+    tables = {name: read_predictions(path, text=False) for name, path in named.items()}
     train, test = split_questions(read_questions(data), split)
     if test.is_empty():
         raise InputError("no test question to score", file="split", got=split)
     scored, hard = {}, []
-    for name, path in name_files(files).items():
-        predictions = read_predictions(path, text=False)
+    for name, predictions in tables.items():
         soft = is_soft(predictions)
         if not soft:
             hard.append(name)
-        result = score_cells(answer_questions(test, predictions, path))
+        result = score_cells(answer_questions(test, predictions, named[name]))
         scored[name] = {**result, "protocol": {"split": split, "soft": soft, **PROTOCOL}}
     references = {
         name: score_cells(answer_questions(test, answer(name, train, test))) for name in BASELINES

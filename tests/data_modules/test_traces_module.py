@@ -54,6 +54,8 @@ def ready(base: str, data: Path, traces: Path, **options: Any) -> TraceDataModul
 
 
 def everything(module: TraceDataModule) -> pl.DataFrame:
+    assert module.train is not None
+    assert module.validation is not None
     return module.train.vstack(module.validation)
 
 
@@ -81,6 +83,8 @@ def test_released_csv_is_read(base: str, data: Path, tmp_path: Path) -> None:
 
 def test_held_out_perturbations_are_validated_on(base: str, data: Path, tmp_path: Path) -> None:
     module = ready(base, data, write(table(data), tmp_path / "t.parquet"), validation_share=0.25)
+    assert module.train is not None
+    assert module.validation is not None
     assert len(set(module.validation["pert"])) == 3
     assert not set(module.validation["pert"]) & set(module.train["pert"])
 
@@ -139,6 +143,58 @@ def test_traces_of_the_test_split_are_left_out_if_asked(
     module = ready(base, data, path, test_traces="drop")
     assert len(everything(module)) == len(made) - 2
     assert "2 traces of test perturbations dropped" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["traces.parquet", "traces.jsonl"])
+@pytest.mark.parametrize("cell_lines", [None, ["k562"], ["rpe1"]])
+@pytest.mark.parametrize(
+    ("line", "hint"), [("K562", "; did you mean 'k562'?"), ("K-562", ""), ("mine", "")]
+)
+def test_a_cell_line_of_no_question_is_refused(
+    base: str, data: Path, tmp_path: Path, name: str, cell_lines: list[str] | None, line: str,
+    hint: str,
+) -> None:  # fmt: skip
+    tested = table(data, "test").head(2).with_columns(cell_line=pl.lit(line))
+    path = write(pl.concat([table(data), tested]), tmp_path / name)
+    with pytest.raises(InputError) as error:
+        ready(base, data, path, cell_lines=cell_lines, test_traces="drop")
+    assert str(error.value) == (
+        f"{path}:cell_line: traces of an unknown cell line (got {line!r}; "
+        f"expected one of k562, rpe1{hint})"
+    )
+
+
+def test_a_line_of_the_benchmark_spelled_as_a_folder_does_not_is_refused(
+    base: str, tmp_path: Path
+) -> None:
+    data = write_benchmark(tmp_path / "data")
+    path = write(table(data), tmp_path / "t.parquet")
+    for file in data.glob("k562-*.csv"):
+        file.rename(
+            data / file.name.upper().replace("-DE.CSV", "-de.csv").replace("-DIR.CSV", "-dir.csv")
+        )
+    with pytest.raises(InputError, match=r"got 'k562'; expected one of .*did you mean 'K562'"):
+        ready(base, data, path)
+
+
+def test_traces_of_a_line_that_is_not_asked_for_are_left_out(
+    base: str, data: Path, tmp_path: Path
+) -> None:
+    made = table(data)
+    elsewhere = made.head(2).with_columns(cell_line=pl.lit("jurkat"))
+    path = write(pl.concat([made, elsewhere]), tmp_path / "t.parquet")
+    found = everything(ready(base, data, path, cell_lines=["rpe1"]))
+    assert set(found["cell_line"]) == {"rpe1"}
+    assert "jurkat" in set(everything(ready(base, data, path))["cell_line"])
+
+
+def test_a_test_perturbation_in_another_case_is_refused(
+    base: str, data: Path, tmp_path: Path
+) -> None:
+    tested = table(data, "test").head(2).with_columns(pert=pl.col("pert").str.to_lowercase())
+    path = write(pl.concat([table(data), tested]), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="2 of 94 traces are of test perturbations"):
+        ready(base, data, path)
 
 
 def test_strict_split_drops_a_perturbation_in_every_line(

@@ -109,6 +109,11 @@ def test_commas_in_a_tsv_are_refused(tmp_path: Path) -> None:
     assert refusal(path) == ":1: wrong delimiter (got 'commas'; expected tabs)"
 
 
+def test_pipes_in_a_csv_are_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "mine.csv", "cell_line|pert|gene\nk562|A|B\n")
+    assert refusal(path) == ":1: wrong delimiter (got 'pipes'; expected commas)"
+
+
 def test_an_unknown_kind_of_file_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "mine.xlsx", "x")
     assert refusal(path) == ": unknown kind of table (got '.xlsx'; expected .csv, .tsv, .parquet)"

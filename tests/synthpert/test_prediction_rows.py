@@ -56,6 +56,8 @@ def refusal(path: Path, content: str | bytes) -> str:
         (HARD + 'k,x,"b,upregulated\n', "p.csv:3: "),
         (b"cell_line,pert,gene,answer\nk,x,\xff,\n", "p.csv:2:gene: not UTF-8 text"),
         ("", "p.csv: file is empty"),
+        (HARD.partition("\n")[0] + "\n", "p.csv: no rows (expected one row per question)"),
+        (SOFT.partition("\n")[0], "p.csv: no rows"),
     ],
 )
 def test_a_wrong_csv_is_refused_with_its_place(
@@ -86,6 +88,12 @@ def test_a_column_of_lists_is_refused(tmp_path: Path) -> None:
     table = pl.DataFrame({"cell_line": ["k"], "pert": ["x"], "gene": ["a"], "answer": [["b"]]})
     table.write_parquet(tmp_path / "p.parquet")
     with pytest.raises(InputError, match="answer: wrong type"):
+        read_predictions(tmp_path / "p.parquet")
+
+
+def test_a_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
+    pl.DataFrame(schema=PREDICTION_SCHEMA).write_parquet(tmp_path / "p.parquet")
+    with pytest.raises(InputError, match=r"p\.parquet: no rows"):
         read_predictions(tmp_path / "p.parquet")
 
 

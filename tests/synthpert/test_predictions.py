@@ -126,6 +126,15 @@ def test_columns_of_others_are_left_out_and_said(
     assert "columns left out: mood" in caplog.text
 
 
+def test_nothing_is_said_of_a_file_that_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = written(tmp_path / "p.csv", "cell_line,pert,gene,answer,mood\nk,x,a,up,fine\n")
+    with caplog.at_level("INFO"), pytest.raises(InputError):
+        read_predictions(path)
+    assert caplog.text == ""
+
+
 def test_numbers_as_other_programs_write_them_are_read(tmp_path: Path) -> None:
     path = written(tmp_path / "p.csv", f"cell_line,pert,gene,answer,seed\r\nk,x,a,{UP},3.0\r\n")
     assert read_predictions(path)["seed"].to_list() == [3]

@@ -273,6 +273,7 @@ def test_a_wrong_dir_file_is_refused_with_its_place(
 DATES = [
     "1-Mar", "Mar-1", "MAR-01", "2-Sep", "Sep-2", "1-Dec", "1-Mar-21", "Mar-2021", "2021-03-01",
     "3/1/2021", "01.03.2021", "2021-03-01 00:00:00", "1. Mrz", "44256", "43891.0",
+    "Mar-1-2020", "3/1", "3/1/2020", "Mar 1 2020",
 ]  # fmt: skip
 
 
@@ -284,9 +285,19 @@ def test_a_gene_turned_into_a_date_is_refused(tmp_path: Path, date: str) -> None
     )
 
 
+@pytest.mark.parametrize("number", ["2.31E+13", "2.31e+19", "2E+13", "2.31E13"])
+def test_a_gene_turned_into_a_number_is_refused(tmp_path: Path, number: str) -> None:
+    assert refusal(write(tmp_path, DE.replace("HBB", number))) == (
+        f"k562-de.csv:5:gene: gene turned into a number by a spreadsheet (got '{number}'; "
+        "expected a gene symbol, such as MARCHF1)"
+    )
+
+
 @pytest.mark.parametrize(
     "gene",
     [
+        "2310009E13",
+        "2310009E13Rik",
         "MARCH1",
         "MARCHF1",
         "SEPT2",
@@ -345,14 +356,28 @@ def test_the_folder_asked_for_comes_first_then_the_variable_then_data_then_the_s
     caplog.set_level(logging.INFO, "synthpert.questions")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SYNTHPERT_DATA", raising=False)
-    assert find_data().name == "sample"
-    (tmp_path / "data" / "perturbqa").mkdir(parents=True)
-    assert str(find_data()) == "data/perturbqa"
-    monkeypatch.setenv("SYNTHPERT_DATA", "/somewhere")
-    assert str(find_data()) == "/somewhere"
-    assert str(find_data("mine")) == "mine"
+    folders = [tmp_path / "data" / "perturbqa", tmp_path / "somewhere", tmp_path / "mine"]
+    found = [find_data().name]
+    read_questions()
+    for folder, asked in zip(folders, [None, None, "mine"], strict=True):
+        folder.mkdir(parents=True)
+        write(folder)
+        if folder.name == "somewhere":
+            monkeypatch.setenv("SYNTHPERT_DATA", "somewhere")
+        found.append(str(find_data(asked)))
+        read_questions(asked)
+    assert found == ["sample", "data/perturbqa", "somewhere", "mine"]
     reasons = [record.message.partition("(")[2] for record in caplog.records]
     assert reasons == ["the bundled sample)", "./data/perturbqa)", "$SYNTHPERT_DATA)", "as asked)"]
+
+
+def test_nothing_is_logged_of_a_folder_that_cannot_be_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "synthpert.questions")
+    refusal(tmp_path / "nowhere")
+    refusal(write(tmp_path, HEADER))
+    assert caplog.messages == []
 
 
 DAMAGE = [b",", b'"', b"\n", b"\r", b"\0", b"\xff", b"", b" ", b"1-Mar", b";", b"\xef\xbb\xbf"]

@@ -146,6 +146,12 @@ def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
         (minimal(grade="fine"), r"2:grade: unknown grade \(got 'fine'; expected excellent, good"),
         (minimal(gene=" "), "2:gene: gene is empty"),
         (minimal(pert=None), "2:pert: pert is empty"),
+        (
+            minimal(cell_line="k562 "),
+            r"2:cell_line: white space around the name \(got 'k562 '; expected 'k562'\)",
+        ),
+        (minimal(pert="\tGATA1"), "2:pert: white space around the name"),
+        (minimal(gene="HBG1\u00a0"), "2:gene: white space around the name"),
         (minimal(gene=5), r"2:gene: wrong value \(got 5; expected a string"),
         (minimal(label_blind="no"), r"2:label_blind: wrong value .*true or false"),
         (minimal(reasoning="\ud800"), "2:reasoning: wrong value"),
@@ -169,6 +175,14 @@ def test_the_row_in_a_table_counts_the_header(tmp_path: Path) -> None:
     path = tmp_path / "traces.parquet"
     pl.DataFrame([minimal(), minimal(label="up")]).write_parquet(path)
     with pytest.raises(InputError, match=r"traces\.parquet:3:label: unknown label"):
+        read_traces(path)
+
+
+@pytest.mark.parametrize("column", ["cell_line", "pert", "gene"])
+def test_white_space_in_a_table_is_refused(tmp_path: Path, column: str) -> None:
+    path = tmp_path / "traces.parquet"
+    pl.DataFrame([minimal(), minimal(**{column: " A"})]).write_parquet(path)
+    with pytest.raises(InputError, match=rf"parquet:3:{column}: white space .*\(got ' A'; exp"):
         read_traces(path)
 
 

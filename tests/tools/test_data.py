@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from synthpert import __main__ as front_door
 from synthpert.errors import InputError
 from tools import data
 
@@ -215,6 +216,37 @@ def test_audit_of_a_split_without_test_rows_shows_no_shares(
     data.main(["audit", "--data", str(tmp_path)])
     leaks = list(audit_rows(capsys).values())[1]
     assert leaks[2:] == [["all", "0", "0", "0", "0", "0", "0", "0", "0"]]
+
+
+@pytest.mark.parametrize(
+    "args", [["data", "audit"], ["score", "p.csv"], ["baseline", "majority"]], ids=lambda a: a[0]
+)
+@pytest.mark.parametrize("bad", ["nowhere", "file", "empty", "wrong"])
+def test_wrong_data_is_one_line_on_stderr(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    args: list[str],
+    bad: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("p.csv").write_text("cell_line,pert,gene,answer\nk562,A,x,upregulated\n")
+    Path("file").touch()
+    for name in ("empty", "wrong"):
+        Path(name).mkdir()
+    write_line(Path("wrong"), "k562", "A,x,2,train\n")
+    assert front_door.main([*args, "--data", bad]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(bad)
+
+
+def test_wrong_predictions_are_one_line_on_stderr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_line(tmp_path, "k562", "A,x,0,train\n")
+    assert front_door.main(["score", "gone.csv", "--data", "."]) == 2
+    assert capsys.readouterr().err == "gone.csv: no such file\n"
 
 
 def test_an_unknown_verb_lists_those_there_are() -> None:

@@ -162,12 +162,10 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         score(tmp_path / "p.csv")
 
 
-def test_an_empty_file_of_predictions_covers_nothing(
-    tmp_path: Path, prior: pl.DataFrame, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_empty_file_of_predictions_is_refused(tmp_path: Path, prior: pl.DataFrame) -> None:
     write_predictions(prior.clear(), tmp_path / "p.csv")
-    score(tmp_path / "p.csv")
-    assert f"| p | {len(prior):,} | 0.0000 | 0 | 0.0000 |" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"p\.csv: no rows"):
+        score(tmp_path / "p.csv")
 
 
 def test_no_file_is_refused() -> None:
