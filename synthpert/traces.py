@@ -139,19 +139,6 @@ def select(traces: pl.DataFrame, grades: Collection[str]) -> tuple[pl.DataFrame,
     return traces.filter(kept), rejected
 
 
-def leaked(traces: pl.DataFrame, test_questions: pl.DataFrame) -> pl.DataFrame:
-    """Find the traces that stand in a test split.
-
-    Args:
-        traces: With the columns cell_line, pert and gene.
-        test_questions: The test split, with the same columns.
-
-    Returns:
-        The rows of `traces` whose question is one of `test_questions`.
-    """
-    return traces.join(test_questions, on=_KEY, how="semi", maintain_order="left")
-
-
 def write_traces(traces: pl.DataFrame, path: Path | str) -> None:
     """Write a trace file whole or not at all.
 

@@ -13,7 +13,6 @@ from synthpert.errors import InputError
 from synthpert.questions import Label
 from synthpert.traces import (
     TRACE_SCHEMA,
-    leaked,
     read_traces,
     reject_reason,
     select,
@@ -327,10 +326,3 @@ def test_selecting_from_no_traces_gives_none() -> None:
 def test_an_unknown_grade_is_refused() -> None:
     with pytest.raises(InputError, match=r"unknown grade \(got 'superb'; expected excellent"):
         select(table(full()), ["superb"])
-
-
-def test_traces_of_the_test_split_are_found() -> None:
-    rows = table(full(), full(cell_line="rpe1"), full(gene="HBB"), full(key="again"))
-    test = pl.DataFrame({"cell_line": ["k562"], "pert": ["GATA1"], "gene": ["HBG1"]})
-    assert leaked(rows, test)["key"].to_list() == ["abc", "again"]
-    assert leaked(rows, test.clear()).is_empty()
