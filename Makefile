@@ -22,7 +22,7 @@ demo: $(DEMO)/predictions.parquet $(DEMO)/majority.parquet $(DEMO)/gene-prior.pa
 	@echo 'Next, the real benchmark: $(SYNTHPERT) data fetch --out data/perturbqa'
 
 $(DEMO)/traces.parquet: $(STAMP)
-	$(SYNTHPERT) traces make --config configs/traces.yaml --questions 9000 --balance natural --journal $(DEMO)/journal.sqlite --out $@
+	$(SYNTHPERT) traces make --config configs/traces.yaml --questions 9000 --balance uniform --journal $(DEMO)/journal.sqlite --out $@
 
 $(DEMO)/.trained: $(DEMO)/traces.parquet
 	$(SYNTHPERT) fit --config configs/tiny.yaml --run $(DEMO) --model.base $(DEMO)/base --data.init_args.traces $< --ckpt_path last

@@ -24,7 +24,13 @@ from data_modules.batching import (
     collate,
 )
 from synthpert.errors import InputError
-from synthpert.questions import read_questions, read_table, split_questions, to_questions
+from synthpert.questions import (
+    find_data,
+    read_questions,
+    read_table,
+    split_questions,
+    to_questions,
+)
 from synthpert.student import Student
 
 if TYPE_CHECKING:
@@ -184,6 +190,7 @@ class QuestionDataModule(L.LightningDataModule):
             yield from rows["reasoning"]
 
     def _read(self) -> None:
+        self._check_evidence()
         questions = read_questions(self.data, self.cell_lines)
         # A prompt set that offers fewer labels asks only about questions that have one of them.
         offered = [str(label) for label in self._student.prompts.labels]
@@ -197,6 +204,29 @@ class QuestionDataModule(L.LightningDataModule):
             "validate": train.filter(pl.col("pert").is_in(list(self._held_out))),
             "test": test,
         }
+
+    def _check_evidence(self) -> None:
+        """Refuse evidence of other questions than these, which could show a test label.
+
+        Raises:
+            InputError: If the student's evidence is of another folder or split.
+        """
+        evidence = self._student.prompts.evidence
+        if evidence is None:
+            return
+        for name, theirs, ours in (
+            ("data", find_data(evidence.data).resolve(), find_data(self.data).resolve()),
+            ("split", evidence.split, self.split),
+        ):
+            if theirs != ours:
+                raise InputError(
+                    f"the prompts' evidence is of another {name} than the questions",
+                    column=f"model.evidence.{name}",
+                    got=str(theirs),
+                    expected=str(ours),
+                )
+        # Read now: workers are forked later, and a forked process cannot run polars.
+        log.info("evidence %s in the prompts", evidence.fingerprint)
 
     def _rows(self) -> pl.DataFrame:
         # Late and once: to test a student, nobody needs the traces that it was trained on.

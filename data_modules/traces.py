@@ -11,6 +11,7 @@ import polars as pl
 from data_modules.questions import QuestionDataModule
 from synthpert.encoding import Encoder
 from synthpert.errors import InputError
+from synthpert.leaks import leaked, refuse_leaked
 from synthpert.questions import CELL_LINES, Label, cell_lines_in, find_data, to_questions
 from synthpert.traces import read_traces, select
 
@@ -97,27 +98,14 @@ class TraceDataModule(QuestionDataModule):
                 )
 
     def _without_test(self, traces: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
-        # By perturbation, not by triple alone: a perturbation is on one side of a line's split, and
-        # in the strict split on one side of all of them.
-        keys = ["pert"] if self.split == "strict" else ["cell_line", "pert"]
-        # In whatever case: no two symbols of the benchmark differ by case alone.
-        on = [pl.col(key).str.to_lowercase() for key in keys]
-        tested = test.select(on).unique()
-        clean = traces.join(tested, left_on=on, right_on=keys, how="anti", maintain_order="left")
-        count = len(traces) - len(clean)
-        if count and self.test_traces == "refuse":
-            first = traces.join(
-                tested, left_on=on, right_on=keys, how="semi", maintain_order="left"
-            ).row(0, named=True)
-            raise InputError(
-                f"{count:,} of {len(traces):,} traces are of test perturbations",
-                file=self.traces,
-                got=f"{first['cell_line']} {first['pert']} {first['gene']}",
-                expected=f"traces to train {self.split} on; test_traces: drop leaves them out",
-            )
+        tested = leaked(traces, test, self.split)
+        if self.test_traces == "refuse":
+            wanted = f"traces to train {self.split} on; test_traces: drop leaves them out"
+            refuse_leaked(traces, tested, self.traces, wanted)
+        count = int(tested.sum())
         if count:
             log.warning("%s traces of test perturbations dropped", f"{count:,}")
-        return clean
+        return traces.filter(~tested)
 
     def _equal(self, traces: pl.DataFrame) -> pl.DataFrame:
         fewest = int(traces["label"].value_counts()["count"].min())  # type: ignore[arg-type]

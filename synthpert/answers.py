@@ -130,9 +130,9 @@ def parse_answer(text: str, finish_reason: str = "stop") -> Answer:
     Returns:
         The label or None, the named status and the thought.
     """
-    reasoning, tail = _cut_thought(text)
+    reasoning, tail = cut_thought(text)
     # Again: normalising uncovers tags written with full-width or zero-width characters.
-    tail = _cut_thought(normalise(tail))[1]
+    tail = cut_thought(normalise(tail))[1]
     status, value = _find(tail, _ANSWER, _LABELS, finish_reason == "length")
     return Answer(Label[value.upper()] if value else None, status, reasoning)
 
@@ -146,15 +146,22 @@ def parse_grade(text: str) -> GradeResult:
     Returns:
         The grade or None, the named status and the critique.
     """
-    critique, rest = _cut_critique(_cut_thought(text)[1])
+    critique, rest = _cut_critique(cut_thought(text)[1])
     status, value = _find(normalise(rest), _EVALUATION, _GRADES, False)
     if status is ParseStatus.CONFLICT:
         status = ParseStatus.SEVERAL
     return GradeResult(Grade(value) if value else None, status, critique)
 
 
-def _cut_thought(text: str) -> tuple[str, str]:
-    """Split into the thought and everything outside of thoughts."""
+def cut_thought(text: str) -> tuple[str, str]:
+    """Split a completion into the thought and everything outside of thoughts.
+
+    Args:
+        text: What the model wrote, as it wrote it.
+
+    Returns:
+        The first thought, without surrounding white space, and the text outside of all thoughts.
+    """
     thought: tuple[int, int] | None = None
     outside: list[tuple[int, int]] = []
     inside: int | None = None

@@ -1,4 +1,4 @@
-"""Checks of names and of pairs that every table of questions goes through."""
+"""Checks of names and of pairs in tables of questions."""
 
 from __future__ import annotations
 
@@ -26,6 +26,35 @@ _DATE: Final = (
 )
 # And of RIKEN's 2310009E13: 2.31E+19. A gene may be called 1E5.
 _NUMBER: Final = r"(?i)^\d+(?:[.,]\d+E\+?|E\+)\d+$"
+
+# What stands in a prompt as a name: no white space, no sentence, nothing that could be read as an
+# instruction. Symbols, Ensembl identifiers, clones (RP11-34P13.7) and cell lines fit.
+_SYMBOL: Final = r"^[A-Za-z0-9][A-Za-z0-9._@/:+()-]{0,39}$"
+
+
+def check_symbols(table: pl.DataFrame, path: Path, columns: Sequence[str]) -> None:
+    """Refuse names that could carry an instruction into a prompt.
+
+    Args:
+        table: Rows in the file's order.
+        path: Where the table was read from: a file or its folder.
+        columns: The columns of names, all String.
+
+    Raises:
+        InputError: At the first name that is not letters, digits and a few signs, or is longer
+            than 40 characters.
+    """
+    for column in columns:
+        names = table[column].unique()
+        odd = names.filter(~names.str.contains(_SYMBOL))
+        if not odd.is_empty():
+            raise InputError(
+                "not a name that may stand in a prompt",
+                file=path,
+                column=column,
+                got=odd.sort()[0],
+                expected="letters, digits and . _ @ / : + ( ) -, at most 40",
+            )
 
 
 def check_names(

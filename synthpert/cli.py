@@ -97,6 +97,9 @@ class RunCLI(LightningCLI):
             help="package of your own whose classes the YAML may name; found from here",
         )
         parser.add_class_arguments(Watch, "watch")
+        # Evidence of another split could show test labels.
+        for name in ("data", "split"):
+            parser.link_arguments(f"data.init_args.{name}", f"model.evidence.{name}")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse the command line and the YAMLs.

@@ -21,6 +21,7 @@ from synthpert import bases, checkpoints
 from synthpert.answering import answer
 from synthpert.encoding import Encoder, LossOn, Template
 from synthpert.errors import InputError
+from synthpert.evidence import Evidence
 from synthpert.generation import Decoding, Engine, HFEngine
 from synthpert.losses import CrossEntropy, TokenLoss, sum_over_supervised
 from synthpert.prompts import load_prompts
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     import polars as pl
     from transformers import PreTrainedModel
 
-    from synthpert.prompts import PromptSet
     from synthpert.questions import Question
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class Student(L.LightningModule):
     Args:
         base: Name or folder of a Hugging Face causal language model.
         prompts: Name of a prompt set, or the path of a YAML file.
+        evidence: What a prompt set with the slot `{evidence}` lists; others leave it alone.
         max_tokens: Longer examples are dropped and counted, never cut.
         loss_on: Tokens trained on: the completion, everything, or the answer alone.
         template: `own`, or `as_shipped` to send completions through the chat template.
@@ -66,6 +67,7 @@ class Student(L.LightningModule):
         self,
         base: str,
         prompts: str = "paper",
+        evidence: Evidence = Evidence(),  # noqa: B008 - frozen
         max_tokens: int = 2048,
         loss_on: LossOn = "completion",
         template: Template = "own",
@@ -88,7 +90,7 @@ class Student(L.LightningModule):
             if value <= 0:
                 raise InputError("must be above 0", column=f"model.{name}", got=value)
         self.base, self.lora, self.quantize, self.dtype_name = base, lora, quantize, dtype
-        self.prompts: PromptSet = load_prompts(prompts)
+        self.prompts = load_prompts(prompts, evidence)
         self.max_tokens, self.loss_on, self.template = max_tokens, loss_on, template
         self.loss = loss or CrossEntropy()
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
@@ -276,8 +278,7 @@ class Student(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what was trained and what it was trained on; the base is not ours to copy."""
         checkpoints.keep_trained(self, checkpoint, self._identity())
-        states = self._step_random or checkpoints.random_states(self.device)
-        checkpoint["random_states"] = states
+        checkpoint["random_states"] = self._step_random or checkpoints.random_states(self.device)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another base, other adapters or, to train on, another prompt set.

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from synthpert.answers import Answer, Grade, ParseStatus, parse_answer, parse_grade
+from synthpert.answers import Grade, parse_answer, parse_grade
 from synthpert.errors import InputError
 from synthpert.files import whole_file
-from synthpert.questions import LABEL_DTYPE, LABELS, Label
+from synthpert.gates import RejectReason, gate, grade_gate
+from synthpert.questions import LABEL_DTYPE, LABELS, Label, Question
 from synthpert.tables import FIRST_ROW, check_file, read_parquet_table, read_text_table
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ TRACE_SCHEMA = pl.Schema(
     }
 )
 _KEY = ("cell_line", "pert", "gene")
-_JUDGED = ("answer", "label", "grade", "reasoning")
+_JUDGED = (*_KEY, "label", "answer", "reasoning", "response", "grade")
 _NEEDED = (*_KEY, "label", "reasoning", "answer")
 # The columns of the CSV that the paper's authors released, and ours.
-_RELEASED = {
+RELEASED = {
     "pert": "pert",
     "gene": "gene",
     "cell_type": "cell_line",
@@ -56,69 +56,19 @@ _RELEASED = {
     "critic_evaluation": "grade",
     "critic_reasoning": "critique",
 }
-# What a teacher who was told the outcome says when it leans on that instead of on biology.
-_LEAK = re.compile(
-    r"\b(?:as (?:is )?given|is given to (?:you|me|us)|given that the (?:outcome|answer|label)"
-    r"|the (?:provided|given|stated) (?:outcome|answer|label)|(?:we|i) (?:are|am|were|was) told)\b"
-)
-# One of these is in every leak; most thoughts have none, and need not be searched.
-_LEAK_WORDS = ("given", "provided", "stated", "told")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class RejectReason(StrEnum):
-    """Why a trace is not kept; the first that holds, in this order."""
-
-    ABSTAINED = "abstained"
-    NO_ANSWER = "no_answer"
-    WRONG_ANSWER = "wrong_answer"
-    EMPTY_REASONING = "empty_reasoning"
-    LEAKS_LABEL = "leaks_label"
-    NO_GRADE = "no_grade"
-    GRADE_TOO_LOW = "grade_too_low"
-
-
-def reject_reason(
-    answer: Answer | Label | None,
-    label: Label,
-    grade: Grade | None,
-    grades: Collection[str],
-    reasoning: str | None,
-) -> RejectReason | None:
-    """The keep rule.
-
-    Args:
-        answer: The teacher's answer, as read.
-        label: The true outcome.
-        grade: The critic's grade, as read.
-        grades: The grades to keep; if empty, no grade is asked for.
-        reasoning: The teacher's thought.
-
-    Returns:
-        Why the trace is rejected, or None if it is kept.
-    """
-    abstained = isinstance(answer, Answer) and answer.status is ParseStatus.ABSTAIN
-    answered = answer.label if isinstance(answer, Answer) else answer
-    if answered is None:
-        return RejectReason.ABSTAINED if abstained else RejectReason.NO_ANSWER
-    if answered != label:
-        return RejectReason.WRONG_ANSWER
-    thought = (reasoning or "").strip().lower()
-    if not thought:
-        return RejectReason.EMPTY_REASONING
-    if any(word in thought for word in _LEAK_WORDS) and _LEAK.search(" ".join(thought.split())):
-        return RejectReason.LEAKS_LABEL
-    if not grades or grade in grades:
-        return None
-    return RejectReason.NO_GRADE if grade is None else RejectReason.GRADE_TOO_LOW
-
-
-def select(traces: pl.DataFrame, grades: Collection[str]) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Apply the keep rule to a table.
+def select(
+    traces: pl.DataFrame, grades: Collection[str], least_words: int = 0
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Apply the keep rule to a table, as far as its columns go: a null response is not judged.
 
     Args:
         traces: Columns of `TRACE_SCHEMA`.
         grades: The grades to keep; if empty, no grade is asked for.
+        least_words: A thought of fewer words is rejected; how many it takes was settled when the
+            traces were made, so by default none is.
 
     Returns:
         The kept rows in their order, and the number of rejected rows by reason.
@@ -129,14 +79,24 @@ def select(traces: pl.DataFrame, grades: Collection[str]) -> tuple[pl.DataFrame,
     for grade in grades:
         if grade not in list(Grade):
             raise InputError("unknown grade", got=str(grade), expected=", ".join(Grade))
-    reasons = [
-        reject_reason(answer and Label(answer), Label(label), grade and Grade(grade), grades, why)
-        for answer, label, grade, why in traces.select(_JUDGED).iter_rows()
-    ]
+    reasons = [_reason(row, grades, least_words) for row in traces.select(_JUDGED).iter_rows()]
     counts = Counter(reasons)
     kept = pl.Series([reason is None for reason in reasons], dtype=pl.Boolean)
     rejected = {str(reason): counts[reason] for reason in RejectReason if counts[reason]}
     return traces.filter(kept), rejected
+
+
+def _reason(row: tuple[Any, ...], grades: Collection[str], least_words: int) -> RejectReason | None:
+    *key, label, answer, reasoning, response, grade = row
+    reason = gate(
+        answer and Label(answer),
+        Question(*key),
+        Label(label),
+        reasoning,
+        response,
+        least_words=least_words,
+    )
+    return reason or grade_gate(grade and Grade(grade), grades)
 
 
 def write_traces(traces: pl.DataFrame, path: Path | str) -> None:
@@ -240,10 +200,10 @@ def _read_line(line: bytes, path: Path, row: int) -> list[Any]:
 
 
 def _read_released(path: Path) -> pl.DataFrame:
-    needed = [theirs for theirs, ours in _RELEASED.items() if ours in _NEEDED]
+    needed = [theirs for theirs, ours in RELEASED.items() if ours in _NEEDED]
     table = read_text_table(path, needed)
     table = table.select(
-        pl.col(theirs).alias(ours) for theirs, ours in _RELEASED.items() if theirs in table.columns
+        pl.col(theirs).alias(ours) for theirs, ours in RELEASED.items() if theirs in table.columns
     )
     answers = [parse_answer(text or "").label for text in table["answer"]]
     given = table["grade"] if "grade" in table.columns else [""] * len(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,24 @@ from repository import ROOT
 from data_modules.traces import TraceDataModule
 from data_modules.tuples import TupleDataModule
 from synthpert.cli import RunCLI, cli
+from synthpert.errors import InputError
+from synthpert.evidence import Evidence
 from synthpert.prompts import load_prompts
 from tools.traces.settings import read_settings
 
 CONFIGS = ROOT / "configs"
-RECIPES = sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / "traces.yaml"})
+CONTEXT = CONFIGS / "context.yaml"
+TRACES = sorted(CONFIGS.glob("traces*.yaml"))
+RECIPES = sorted(set(CONFIGS.glob("*.yaml")) - {*TRACES, CONTEXT})
 PROMPTS = sorted((CONFIGS / "prompts").glob("*.yaml"))
 OVERLAYS = sorted((CONFIGS / "splits").glob("*.yaml"))
 R1 = "deepseek-ai/DeepSeek-R1-Distill-Llama-8B"
 
 
-def built(*configs: Path) -> RunCLI:
+def built(*configs: Path, flags: Sequence[str] = ()) -> RunCLI:
     """What the YAMLs describe, on the device that every machine has."""
     given = [word for config in configs for word in ("--config", str(config))]
+    given += flags
     return cli([*given, "--trainer.accelerator", "cpu", "--watch.mode", "disabled"], run=False)
 
 
@@ -34,8 +40,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_yaml_is_of_a_kind_that_is_tested_here() -> None:
     every = set(CONFIGS.rglob("*.yaml"))
-    assert every == {*RECIPES, *PROMPTS, *OVERLAYS, CONFIGS / "traces.yaml"}
-    assert (len(RECIPES), len(PROMPTS), len(OVERLAYS), len(every)) == (5, 4, 5, 15)
+    assert every == {*RECIPES, *PROMPTS, *OVERLAYS, *TRACES, CONTEXT}
+    kinds = (RECIPES, PROMPTS, OVERLAYS, TRACES)
+    assert ([len(kind) for kind in kinds], len(every)) == ([5, 7, 5, 3], 21)
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
@@ -53,6 +60,26 @@ def test_a_split_goes_over_every_recipe(recipe: Path, overlay: Path) -> None:
     assert made.split == (f"held_out:{held[0]}" if held[1] else overlay.stem)
     assert type(made) is type(plain)
     assert made.batch_size == plain.batch_size
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_context_goes_over_every_recipe(recipe: Path) -> None:
+    made = built(recipe, CONTEXT)
+    assert made.model.prompts.name == "paper_context"
+    assert made.model.prompts.evidence == Evidence()
+
+
+def test_evidence_is_of_the_folder_and_the_split_of_the_questions(tmp_path: Path) -> None:
+    strict = CONFIGS / "splits" / "strict.yaml"
+    made = built(CONFIGS / "tiny.yaml", CONTEXT, strict, flags=["--data.init_args.data", "."])
+    assert made.model.prompts.evidence == Evidence(data=Path(), split="strict")
+
+
+def test_evidence_of_another_split_is_refused() -> None:
+    flags = ["--model.evidence.split", "strict"]
+    with pytest.raises(InputError, match="must be given via") as caught:
+        built(CONFIGS / "tiny.yaml", CONTEXT, flags=flags)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("prompts", PROMPTS, ids=lambda path: path.stem)

@@ -119,7 +119,8 @@ def test_equal_rebalancing_has_as_many_of_each_label(base: str, data: Path, tmp_
 def test_too_long_traces_are_dropped_and_counted(
     base: str, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    long = pl.when(pl.col("gene") == "G3").then(pl.lit("So. " * 300)).otherwise("reasoning")
+    longer = pl.lit("So. " * 300) + pl.col("reasoning")
+    long = pl.when(pl.col("gene") == "G3").then(longer).otherwise("reasoning")
     made = table(data).with_columns(reasoning=long)
     count = int((made["gene"] == "G3").sum())
     with caplog.at_level(logging.WARNING):

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,30 @@ from hypothesis import strategies as st
 
 from synthpert.answers import parse_answer
 from synthpert.errors import InputError
+from synthpert.evidence import Evidence
+from synthpert.prompt_files import SLOTS, read_texts
 from synthpert.prompts import PromptSet, load_prompts
 from synthpert.questions import Label, Question
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ["compact", "direction", "paper", "short"]
+SHIPPED = ["compact", "direction", "judge", "paper", "paper_context", "short", "short_context"]
+CONTEXT = ["paper_context", "short_context"]
 QUESTION = Question("k562", "GATA1", "HBG1")
 USER = "{cell_line} {pert} {gene}"
+
+
+@dataclass(frozen=True)
+class Told(Evidence):
+    """Evidence that is one text."""
+
+    text: str = "- HBG1 is told of."
+
+    @property
+    def fingerprint(self) -> str:
+        return self.text
+
+    def block(self, question: Question) -> str:
+        return self.text
 
 
 def contents(messages: object) -> str:
@@ -43,6 +61,65 @@ def test_a_shipped_set_asks_the_question_and_leaves_no_slot(name: str) -> None:
     text = contents(load_prompts(name).messages(QUESTION))
     assert all(re.search(rf"\b{word}\b", text) for word in ("k562", "GATA1", "HBG1"))
     assert not re.search(r"[{}]", text)
+
+
+@pytest.mark.parametrize("name", CONTEXT)
+def test_evidence_stands_in_the_users_message_alone(name: str) -> None:
+    *system, user = load_prompts(name, Told()).messages(QUESTION)
+    assert user["content"].endswith("\n- HBG1 is told of.")
+    assert "told of" not in contents(system)
+
+
+@pytest.mark.parametrize("name", CONTEXT)
+def test_all_questions_share_the_system_message(name: str) -> None:
+    prompts = load_prompts(name, Told())
+    other = prompts.messages(Question("rpe1", "TP53", "MDM2"))
+    assert prompts.messages(QUESTION)[:-1] == other[:-1]
+
+
+def test_a_set_with_evidence_needs_no_more_than_its_name() -> None:
+    assert load_prompts("paper_context").evidence == Evidence()
+
+
+def test_a_set_without_the_slot_leaves_evidence_alone(tmp_path: Path) -> None:
+    nowhere = Evidence(tmp_path / "none", tmp_path / "none")
+    prompts = load_prompts("paper", nowhere)
+    assert prompts.evidence is None
+    assert prompts.prompt_id == load_prompts("paper").prompt_id
+
+
+def test_teachers_and_critics_are_given_the_evidence_too() -> None:
+    prompts = load_prompts("paper_context", Told())
+    for messages in (
+        prompts.generator_messages(QUESTION, Label.UP),
+        prompts.predictor_messages(QUESTION),
+        prompts.critic_messages(QUESTION, "It binds."),
+    ):
+        assert "- HBG1 is told of." in messages[-1]["content"]
+        assert "told of" not in messages[0]["content"]
+
+
+def test_the_set_with_context_keeps_every_sentence_of_the_papers() -> None:
+    keys = list(SLOTS)
+    plain, more = (read_texts(name, [*keys, "source"])[1] for name in ("paper", "paper_context"))
+    for key in keys:
+        lines = [line for line in plain.get(key, "").splitlines() if line]
+        assert [line for line in more.get(key, "").splitlines() if line in lines] == lines
+
+
+def test_slots_and_tags_in_evidence_stay_as_they_are() -> None:
+    prompts = PromptSet("mine", USER + " {evidence}", evidence=Told(text="{gene} {evidence} {0}"))
+    assert prompts.messages(QUESTION)[0]["content"] == "k562 GATA1 HBG1 {gene} {evidence} {0}"
+
+
+def test_a_set_made_by_hand_says_that_it_lacks_evidence() -> None:
+    with pytest.raises(InputError, match="prompt set mine needs evidence"):
+        PromptSet("mine", USER + " {evidence}").messages(QUESTION)
+
+
+def test_the_id_changes_with_the_evidence() -> None:
+    ids = {load_prompts("short_context", Told(text=text)).prompt_id for text in "aba"}
+    assert len(ids) == 2
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -192,6 +269,9 @@ def test_a_shipped_set_is_found_from_a_folder_with_its_own_configs(tmp_path: Pat
         (f"user: '{USER}'\nlabels: {{upregulated: 1}}", "labels.upregulated: not a text"),
         (f"user: '{USER}'\nlabels: {{upregulated: down}}", "not read back as its label"),
         (f"user: '{USER}'\nlabels: {{upregulated: risen}}", "not read back as its label"),
+        (f"user: '{USER}'\ncritic_user: '{{thinking}} {{evidence}}'", "critic_user: unknown slot"),
+        (f"user: '{USER} {{evidences}}'", r"unknown slot; did you mean evidence\?"),
+        (f"user: '{USER}'\nevidence: x", r"unknown key \(got 'evidence'"),
         ("system: hello", "mine.yaml:user: missing key"),
         ("- a", "not a prompt set"),
         ("", "not a prompt set"),
@@ -213,7 +293,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"did you mean paper\?.*compact, direction, paper, short"):
+    with pytest.raises(InputError, match=r"did you mean paper\?.*compact, direction, .*, paper, "):
         load_prompts("papper")
 
 

@@ -13,6 +13,7 @@ from transformers.utils import ModelOutput
 from data_modules.batching import LabelledExample, collate
 from synthpert import bases
 from synthpert.errors import InputError
+from synthpert.evidence import Evidence
 from synthpert.losses import CrossEntropy, Supervised, TokenLoss
 from synthpert.questions import LABELS, Label, Question
 from synthpert.scratch import Scratch
@@ -264,6 +265,20 @@ def test_checkpoint_that_lacks_an_adapter_is_refused(attached: Student) -> None:
     missing = saved["state_dict"].popitem()[0]
     with pytest.raises(InputError, match=missing):
         attached.on_load_checkpoint(saved)
+
+
+def test_checkpoint_trained_with_other_evidence_is_refused(base: str, tmp_path: Path) -> None:
+    saved, prompts = {}, {}
+    for name in ("Ribosome", "Proteasome"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sets.gmt").write_text(f"{name}\tx\tAARS\tA2M\n")
+        student = make(base, prompts="short_context", evidence=Evidence(tmp_path / name))
+        student.trainer = quiet_trainer()
+        student.trainer.training = True
+        saved[name], prompts[name] = checkpoint_of(student), student
+    prompts["Ribosome"].on_load_checkpoint(saved["Ribosome"])
+    with pytest.raises(InputError, match="prompt_id: the checkpoint is of another student"):
+        prompts["Ribosome"].on_load_checkpoint(saved["Proteasome"])
 
 
 def test_another_prompt_set_may_be_asked(attached: Student) -> None:

@@ -8,13 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from synthpert.answers import Answer, Grade, parse_answer
 from synthpert.errors import InputError
-from synthpert.questions import Label
 from synthpert.traces import (
     TRACE_SCHEMA,
     read_traces,
-    reject_reason,
     select,
     write_traces,
 )
@@ -242,67 +239,6 @@ def test_a_wrong_label_of_a_released_csv_is_refused(tmp_path: Path) -> None:
         read_traces(path)
 
 
-def reason(
-    answer: Answer | Label | None = Label.UP,
-    grade: Grade | None = Grade.EXCELLENT,
-    grades: tuple[str, ...] = ("excellent",),
-    reasoning: str | None = "GATA1 binds HBG1.",
-) -> str | None:
-    return reject_reason(answer, Label.UP, grade, grades, reasoning)
-
-
-def test_a_right_answer_of_a_wanted_grade_is_kept() -> None:
-    assert reason() is None
-    assert reason(parse_answer("<answer>upregulated</answer>")) is None
-    assert reason(grade=Grade.GOOD, grades=("excellent", "good")) is None
-
-
-def test_without_wanted_grades_no_grade_is_asked_for() -> None:
-    assert reason(grade=None, grades=()) is None
-
-
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [
-        (reason(Label.DOWN), "wrong_answer"),
-        (reason(parse_answer("<answer>downregulated</answer>")), "wrong_answer"),
-        (reason(None), "no_answer"),
-        (reason(parse_answer("<answer>not upregulated</answer>")), "no_answer"),
-        (reason(parse_answer("<answer>I do not know</answer>")), "abstained"),
-        (reason(grade=None), "no_grade"),
-        (reason(grade=Grade.GOOD), "grade_too_low"),
-        (reason(reasoning=" \n"), "empty_reasoning"),
-        (reason(reasoning=None), "empty_reasoning"),
-    ],
-)
-def test_a_trace_is_rejected_for_a_named_reason(found: str | None, expected: str) -> None:
-    assert found == expected
-
-
-@pytest.mark.parametrize(
-    "leak",
-    [
-        "It is upregulated, as given.",
-        "As is given, it rises.",
-        "The provided\noutcome says so.",
-        "The effect is given to you.",
-        "Given that the outcome is upregulation, A binds B.",
-        "I was told that it rises.",
-        "This fits the given label.",
-    ],
-)
-def test_reasoning_that_leans_on_the_given_outcome_leaks_the_label(leak: str) -> None:
-    assert reason(reasoning=leak) == "leaks_label"
-
-
-@pytest.mark.parametrize(
-    "sound",
-    ["Given that GATA1 binds HBG1, it rises.", "The outcome is rapid.", "Was givens1 lost?"],
-)
-def test_reasoning_about_biology_does_not_leak(sound: str) -> None:
-    assert reason(reasoning=sound) is None
-
-
 def test_selected_and_rejected_rows_are_all_rows() -> None:
     rows = table(
         full(key="kept"),
@@ -310,12 +246,25 @@ def test_selected_and_rejected_rows_are_all_rows() -> None:
         full(answer="downregulated"),
         full(grade="bad"),
         full(reasoning=""),
-        full(key="kept too"),
+        full(reasoning="GATA1 binds it."),
+        full(response="<|im_end|>"),
+        full(key="kept too", response=None),
     )
     kept, rejected = select(rows, ["excellent"])
     assert kept["key"].to_list() == ["kept", "kept too"]
     assert kept.schema == TRACE_SCHEMA
-    assert rejected == {"wrong_answer": 2, "empty_reasoning": 1, "grade_too_low": 1}
+    assert rejected == {
+        "wrong_answer": 2,
+        "thought_missing": 1,
+        "control_characters": 1,
+        "gene_not_mentioned": 1,
+        "grade_too_low": 1,
+    }
+
+
+def test_how_long_a_thought_must_be_is_judged_where_it_is_asked_for() -> None:
+    assert select(table(full()), [], least_words=3)[1] == {}
+    assert select(table(full()), [], least_words=4)[1] == {"thought_too_short": 1}
 
 
 def test_selecting_from_no_traces_gives_none() -> None:

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from tools.traces import offline
+from tools.traces.offline import template
 
 Body = dict[str, Any]
 
@@ -26,25 +26,34 @@ class Answer:
     error: dict[str, Any] = field(default_factory=lambda: {"message": "no", "type": "t"})
     message: dict[str, Any] = field(default_factory=dict)
     delay: float = 0.0
+    page: str | None = None  # sent as it is, in place of a chat completion
+    page_type: str = "text/html"
+    choices: list[Body] | None = None
+    drop: Literal["", "before", "middle"] = ""  # when to break the connection
+
+    def raw(self) -> bytes:
+        """The body of the response."""
+        return (self.page or json.dumps(self.payload())).encode()
 
     def payload(self) -> dict[str, Any]:
         """The JSON of the response."""
         if self.status != 200:
             return {"error": self.error}
         message = {"role": "assistant", "content": self.content} | self.message
+        choice = {"index": 0, "message": message, "finish_reason": self.finish_reason}
         return {
             "id": "x",
             "object": "chat.completion",
             "created": 1,
             "model": "stub",
-            "choices": [{"index": 0, "message": message, "finish_reason": self.finish_reason}],
+            "choices": [choice] if self.choices is None else self.choices,
             "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18},
         }
 
 
 def sensible(body: Body) -> Answer:
     """Answer as the offline teacher and critic would."""
-    return Answer(offline.reply(body["messages"]))
+    return Answer(template.reply(body["messages"]))
 
 
 class Stub:
@@ -58,6 +67,7 @@ class Stub:
     def __init__(self, *script: Answer, then: Callable[[Body], Answer] = sensible) -> None:
         self.bodies: list[Body] = []
         self.sent: list[str] = []
+        self.keys: list[str | None] = []
         self._script = list(script)
         self._then = then
         self._lock = threading.Lock()
@@ -69,17 +79,21 @@ class Stub:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                answer = stub._next(body)
+                answer = stub._next(body, self.headers["authorization"])
                 time.sleep(answer.delay)
-                raw = json.dumps(answer.payload()).encode()
+                raw = answer.raw()
+                self.close_connection = bool(answer.drop)
+                if answer.drop == "before":
+                    return
                 try:
                     self.send_response(answer.status)
                     for name, value in answer.headers.items():
                         self.send_header(name, value)
-                    self.send_header("content-type", "application/json")
+                    kind = answer.page_type if answer.page else "application/json"
+                    self.send_header("content-type", kind)
                     self.send_header("content-length", str(len(raw)))
                     self.end_headers()
-                    self.wfile.write(raw)
+                    self.wfile.write(raw[: len(raw) // 2] if answer.drop else raw)
                     self.wfile.flush()
                 except ConnectionError:
                     return  # the client was killed, or has given up
@@ -95,8 +109,9 @@ class Stub:
         self._server = Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
-    def _next(self, body: Body) -> Answer:
+    def _next(self, body: Body, key: str | None) -> Answer:
         with self._lock:
+            self.keys.append(key)
             self.bodies.append(body)
             if self._script:
                 return self._script.pop(0)

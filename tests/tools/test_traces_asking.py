@@ -13,11 +13,18 @@ import pytest
 from synthpert.errors import InputError, StoppedError
 from synthpert.prompts import Message
 from synthpert.questions import Label, Question
-from tools.traces.asking import Asker
-from tools.traces.journal import Call, Journal, Reply
-from tools.traces.teachers import FailedError, RefusedError
+from tools.traces.asking import Asker, open_lanes
+from tools.traces.engines.engine import FailedError, RefusedError
+from tools.traces.journal import Journal
+from tools.traces.money import Budget, Price
+from tools.traces.records import Call, Reply
+from tools.traces.settings import Model
+from tools.traces.walk import read_reply
 
-HI = Reply("hi", "stop")
+HI = Reply("hi", "stop", 10, 10, 0.5)
+MODEL = Model("a/b", {"max_tokens": 100})
+# One request is bound to cost US$ 1: nothing in, a hundred tokens out.
+PRICE = Price(0.0, 0.01)
 
 
 @dataclass
@@ -25,38 +32,67 @@ class Scripted:
     """Replies or raises as its script says, one entry a request; the last one for ever."""
 
     script: list[Reply | Exception]
+    price: Price = PRICE
+    model: Model = MODEL
+    delay: float = 0.0
     times: list[float] = field(default_factory=list)
+    at_once: int = 0
+    loads: list[int] = field(default_factory=list)
 
     async def ask(self, messages: list[Message]) -> Reply:
         self.times.append(time.monotonic())
         said = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        await asyncio.sleep(0)
+        self.at_once += 1
+        self.loads.append(self.at_once)
+        try:
+            await asyncio.sleep(self.delay)
+        finally:
+            self.at_once -= 1
         if isinstance(said, Exception):
             raise said
         return said
 
+    async def close(self) -> None:
+        self.times = []
+
 
 @dataclass
 class Run:
-    """What came of a run: replies, the states in the journal, what stopped it."""
+    """What came of a run: replies, the states in the journal, what stopped it, what was spent."""
 
     replies: list[Reply | None]
     states: Counter[str]
-    stopped: Exception | None
+    stopped: BaseException | None
+    spent: float
 
 
-def run(path: Path, model: Scripted, calls: int = 1, **how: float) -> Run:
+def calls(count: int) -> list[Call]:
     question = Question("k562", "A", "B")
+    return [
+        Call("teacher", question, Label.UP, 0, MODEL, [{"role": "user", "content": str(i)}], "p")
+        for i in range(count)
+    ]
 
+
+def run(
+    path: Path,
+    model: Scripted,
+    count: int = 1,
+    budget: float | None = None,
+    together: bool = False,
+    attempts: int = 4,
+    backoff: float = 0.001,
+) -> Run:
     async def ask_all(journal: Journal) -> Run:
-        asker = Asker({"teacher": model}, journal, **({"attempts": 4, "backoff": 0.001} | how))
-        replies = []
-        for i in range(calls):
-            messages = [{"role": "user", "content": str(i)}]
-            call = Call("teacher", question, Label.UP, 0, "a/b", {}, messages, "p")
-            replies.append(await asker.ask(call))
+        lanes = open_lanes([MODEL], lambda _: model)
+        money = Budget(budget, journal.spent())
+        asker = Asker(lanes, journal, money, read_reply, attempts=attempts, backoff=backoff)
+        if together:
+            replies = await asyncio.gather(*map(asker.ask, calls(count)))
+        else:
+            replies = [await asker.ask(call) for call in calls(count)]
         states = Counter(row["state"] for row in journal.rows())
-        return Run(replies, states, asker.stopped)
+        return Run(replies, states, asker.stopped, journal.spent())
 
     with Journal(path / "j.sqlite", write=True) as journal:
         return asyncio.run(ask_all(journal))
@@ -76,7 +112,7 @@ def test_failures_are_asked_again_only_so_often(tmp_path: Path) -> None:
 
 
 def test_a_refusal_is_not_asked_again(tmp_path: Path) -> None:
-    done = run(tmp_path, Scripted([RefusedError("400"), HI]), calls=2)
+    done = run(tmp_path, Scripted([RefusedError("400"), HI]), 2)
     assert done.replies == [None, HI]
     assert done.states == {"refused": 1, "answered": 1}
 
@@ -84,7 +120,7 @@ def test_a_refusal_is_not_asked_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [StoppedError("401"), InputError("no such model")])
 def test_after_a_stop_nothing_more_is_asked(tmp_path: Path, error: Exception) -> None:
     model = Scripted([HI, error])
-    done = run(tmp_path, model, calls=5)
+    done = run(tmp_path, model, 5)
     assert done.replies == [HI, None, None, None, None]
     assert done.states == {"answered": 1, "stopped": 1}
     assert done.stopped is error
@@ -92,7 +128,7 @@ def test_after_a_stop_nothing_more_is_asked(tmp_path: Path, error: Exception) ->
 
 
 def test_many_calls_lost_in_a_row_stop_the_run(tmp_path: Path) -> None:
-    done = run(tmp_path, Scripted([RefusedError("bad parameter")]), calls=30)
+    done = run(tmp_path, Scripted([RefusedError("bad parameter")]), 30)
     assert done.states == {"refused": 20}
     assert isinstance(done.stopped, StoppedError)
     assert "20 calls in a row came to nothing; the last: bad parameter" in str(done.stopped)
@@ -113,19 +149,69 @@ def test_waits_are_random_and_their_bound_doubles(tmp_path: Path) -> None:
     assert len({round(wait, 6) for wait in waits}) == 4
 
 
-def test_a_stop_wakes_those_who_wait(tmp_path: Path) -> None:
+def test_a_stop_wakes_those_who_wait_to_ask_again(tmp_path: Path) -> None:
     model = Scripted([FailedError("429", retry_after=60), StoppedError("401")])
-    question = Question("k562", "A", "B")
-    calls = [
-        Call("teacher", question, Label.UP, i, "a/b", {}, [{"role": "user", "content": ""}], "p")
-        for i in range(2)
-    ]
-
-    async def both(journal: Journal) -> list[Reply | None]:
-        asker = Asker({"teacher": model}, journal, attempts=4, backoff=0.001)
-        return await asyncio.gather(*map(asker.ask, calls))
-
     start = time.monotonic()
-    with Journal(tmp_path / "j.sqlite", write=True) as journal:
-        assert asyncio.run(both(journal)) == [None, None]
+    done = run(tmp_path, model, 2, together=True)
+    assert done.replies == [None, None]
     assert time.monotonic() - start < 30
+
+
+def test_a_stop_wakes_those_who_wait_for_the_rate_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Model("a/b", {"max_tokens": 100}, requests_per_minute=1)
+    monkeypatch.setitem(globals(), "MODEL", slow)
+    model = Scripted([StoppedError("401")], model=slow, delay=0.1)
+    start = time.monotonic()
+    done = run(tmp_path, model, 3, together=True)
+    assert done.replies == [None] * 3
+    assert done.states == {"stopped": 1}
+    assert time.monotonic() - start < 30
+
+
+def test_an_overloaded_provider_is_asked_less_at_once(tmp_path: Path) -> None:
+    script = [FailedError("429", overloaded=True)] * 64 + [HI]
+    model = Scripted(script, delay=0.01)
+    done = run(tmp_path, model, 64, together=True)
+    assert done.states["answered"] == 64
+    assert max(model.loads[:64]) == 64
+    assert max(model.loads[64:]) <= 34
+
+
+def test_the_budget_ends_a_run_before_it_is_exceeded(tmp_path: Path) -> None:
+    done = run(tmp_path, Scripted([HI]), 10, budget=2.6)
+    # Half a dollar each; the bound of the next, one dollar, has to fit too.
+    assert done.states == {"answered": 4}
+    assert done.spent == pytest.approx(2.0)
+    assert "budget" in str(done.stopped)
+
+
+def test_those_under_way_share_the_budget(tmp_path: Path) -> None:
+    model = Scripted([HI], delay=0.01)
+    done = run(tmp_path, model, 10, budget=3.0, together=True)
+    assert max(model.loads) <= 3
+    assert done.spent <= 3.0
+    assert done.states["answered"] == 5
+
+
+def test_a_budget_needs_a_bound_on_the_reply(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "MODEL", Model("a/b"))
+    done = run(tmp_path, Scripted([HI]), budget=3.0)
+    assert isinstance(done.stopped, InputError)
+    assert "max_tokens" in str(done.stopped)
+    assert not done.states
+
+
+def test_a_call_that_may_be_billed_counts_against_the_budget(tmp_path: Path) -> None:
+    script = [FailedError("timed out", may_be_billed=True), HI]
+    assert run(tmp_path, Scripted(script), budget=9.0).spent == pytest.approx(1.5)
+
+
+def test_the_same_model_has_one_pace_whatever_its_role() -> None:
+    hot = Model("a/b", {"temperature": 1.0})
+    lanes = open_lanes([MODEL, hot, MODEL], lambda model: Scripted([HI], model=model))
+    assert len(lanes) == 2
+    assert lanes[MODEL.identity].pace is lanes[hot.identity].pace

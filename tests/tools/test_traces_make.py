@@ -44,13 +44,25 @@ def write_data(folder: Path, perts: int = 20, genes: int = 9) -> Path:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder with a small benchmark in it."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     write_data(tmp_path / "data" / "perturbqa")
     return tmp_path
 
 
-def configure(stub: Stub, **settings: object) -> str:
-    model = {"model": "openai/stub", "parameters": {"api_base": stub.base, "api_key": "sk-secret"}}
-    told = {"questions": 12, "teacher": model, "critic": model, "attempts": 3, "backoff": 0.001}
+def model(stub: Stub, in_flight: int = 64, **parameters: object) -> dict[str, object]:
+    return {
+        "model": "openai/stub",
+        "parameters": {"api_base": stub.base, "max_tokens": 100} | parameters,
+        "in_flight": in_flight,
+        "input_price": 1.0,
+        "output_price": 2.0,
+    }
+
+
+def configure(stub: Stub, in_flight: int = 64, **settings: object) -> str:
+    each = model(stub, in_flight)
+    told = {"questions": 12, "teacher": each, "critics": [each]}
+    told |= {"attempts": 3, "backoff": 0.001, "least_words": 5}
     Path("traces.yaml").write_text(yaml.safe_dump(told | settings))
     return "traces.yaml"
 
@@ -117,15 +129,17 @@ def test_more_questions_keep_those_already_asked(here: Path) -> None:
         assert len(stub.bodies) == 60
 
 
-def test_another_parameter_is_another_question_but_another_key_is_not(here: Path) -> None:
+def test_another_parameter_is_another_question_but_another_key_is_not(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Stub() as stub:
         make(stub)
-        parameters = {"api_base": stub.base, "api_key": "other", "timeout": 9}
-        other = {"model": "openai/stub", "parameters": parameters}
-        make(stub, teacher=other, critic=other)
+        monkeypatch.setenv("OPENAI_API_KEY", "other")
+        patient = model(stub, timeout=9)
+        make(stub, teacher=patient, critics=[patient])
         assert len(stub.bodies) == 24
-        other = {"model": "openai/stub", "parameters": parameters | {"temperature": 1.0}}
-        make(stub, teacher=other, critic=other)
+        hot = model(stub, temperature=1.0)
+        make(stub, teacher=hot, critics=[hot])
         assert len(stub.bodies) == 48
 
 
@@ -150,9 +164,8 @@ def test_requests_for_each_trouble_with_the_first_reply(
     here: Path, answer: Answer, requests: int, state: str
 ) -> None:
     with Stub(answer) as stub:
-        parameters = {"api_base": stub.base, "api_key": "k", "timeout": 0.3}
-        model = {"model": "openai/stub", "parameters": parameters}
-        make(stub, teacher=model, critic=model, in_flight=1)
+        impatient = model(stub, in_flight=1, timeout=0.3)
+        make(stub, teacher=impatient, critics=[impatient])
         assert len(stub.bodies) == requests
     assert journal_states()[0] == state
 
@@ -209,6 +222,62 @@ def test_rows_in_are_rows_kept_and_rejected(here: Path, caplog: pytest.LogCaptur
     assert "refused 1" in last
 
 
+def test_a_target_ends_the_asking(here: Path) -> None:
+    with Stub() as stub:
+        kept = make(stub, questions=100, target_kept=10, in_flight=2, grades="excellent,good")
+        assert len(stub.bodies) < 60
+    assert 10 <= len(kept) <= 12
+
+
+def test_a_budget_ends_the_asking_and_more_money_goes_on(here: Path) -> None:
+    # The stub's 7 tokens out cost 0.014 dollars; the 100 that a call may take at most, 0.2.
+    with Stub() as stub:
+        dear = model(stub, in_flight=1) | {"output_price": 2000.0}
+        for _ in range(2):
+            with pytest.raises(StoppedError, match="budget"):
+                make(stub, teacher=dear, critics=[dear], budget=0.35)
+            assert len(stub.bodies) in (10, 11)
+        make(stub, teacher=dear, critics=[dear], budget=2.0)
+        assert len(stub.bodies) == 24
+
+
+def test_critics_vote(here: Path) -> None:
+    def judge(body: Body) -> Answer:
+        if not is_critic(body):
+            return sensible(body)
+        grade = "terrible" if body["temperature"] == 0.5 else "excellent"
+        return Answer(f"<reasoning>So.</reasoning><evaluation>{grade}</evaluation>")
+
+    with Stub(then=judge) as stub:
+        fair, harsh = model(stub, temperature=0.0), model(stub, temperature=0.5)
+        assert len(make(stub, critics=[fair, fair, harsh])) == 12
+        assert len(stub.bodies) == 48
+        assert make(stub, critics=[fair, harsh]).is_empty()
+        assert len(stub.bodies) == 48
+
+
+def test_a_label_blind_teacher_is_not_told_and_its_right_answers_are_kept(here: Path) -> None:
+    told = "<think>The loss of one gene may well raise another gene of the same kind, P00 P01"
+    thought = told + " ".join(f" P{i:02d} G{j:02d}" for i in range(20) for j in range(9))
+    up = Answer(f"{thought}</think><answer>upregulated</answer>")
+    with Stub(then=lambda body: up) as stub:
+        kept = make(stub, label_blind=True, critics=[])
+        assert len(stub.bodies) == 12
+        asked = "".join(message["content"] for body in stub.bodies for message in body["messages"])
+    assert "is given to you" not in asked
+    assert "I do not know" in asked
+    assert set(kept["label"]) == {"upregulated"}
+    assert kept["label_blind"].all()
+    assert len(kept) == 4
+
+
+def test_the_critic_starts_before_the_last_teacher_is_asked(here: Path) -> None:
+    with Stub() as stub:
+        make(stub, in_flight=2)
+        roles = [is_critic(body) for body in stub.bodies]
+    assert roles.index(True) < len(roles) - 1 - roles[::-1].index(False)
+
+
 def test_export_applies_other_grades_and_asks_nobody(here: Path) -> None:
     with Stub() as stub:
         excellent = make(stub, questions=60)
@@ -243,7 +312,7 @@ def test_offline_costs_nothing_and_says_so(here: Path, capsys: pytest.CaptureFix
     traces.main(["make", "--questions", "6"])
     traces.main(["status"])
     told = capsys.readouterr().out
-    assert "| teacher | offline/template | answered | 6 | 0 | 0 | 0.0000 | 0 |" in told
+    assert "| teacher | offline/template | answered | 6 | – | – | 0.0000 | 0 |" in told
 
 
 def test_make_is_a_function_too(here: Path) -> None:
@@ -346,6 +415,8 @@ def test_a_killed_run_loses_no_reply_it_counted_and_asks_only_what_was_under_way
     assert len(sent) == 120
     # Whatever was asked a second time was under way at one of the two kills.
     assert sum(sent.values()) - 120 <= 2 * in_flight
-    assert journal_states() == ["answered"] * 120
+    states = Counter(journal_states())
+    assert states["answered"] == 120
+    assert states["lost"] <= 2 * in_flight
     assert len(kept) > 50
     assert kept.items() <= journal_replies().items()

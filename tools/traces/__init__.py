@@ -1,4 +1,4 @@
-"""The verb `traces`: a teacher explains the train questions' outcomes, a critic grades it.
+"""The verb `traces`: a teacher explains the train questions' outcomes, critics grade it.
 
 Every reply is paid for once: it goes to a journal at once, and all else (`traces.parquet`, the
 counts) is computed from the journal, at no cost and as often as one likes.
@@ -18,19 +18,24 @@ if TYPE_CHECKING:
     from tools.traces.settings import Settings
 
 _VERBS = {
+    "plan": "count calls, tokens and US$ before anything is asked; needs no key and no network",
     "make": "ask what is not in the journal yet, then export; the same command resumes",
-    "status": "count what the journal holds: replies, grades, tokens, cost",
+    "status": "count what the journal holds: the funnel from sent to kept, tokens, cost",
     "export": "write the kept traces from the journal; asks nobody",
+    "cancel": "cancel the batches that are under way, and take what they have finished",
+    "factuality": "have a judge mark every clause of the thoughts TRUE, FALSE or UNSURE",
 }
 _EXAMPLES = """
+  synthpert traces plan --config configs/traces.yaml --questions 0.15
   synthpert traces make --config configs/traces.yaml --questions 200
   synthpert traces status --config configs/traces.yaml
   synthpert traces export --config configs/traces.yaml --grades excellent,good
+  synthpert traces factuality predictions.parquet --judge.model openai/gpt-5.6-terra --budget 5
 """
 
 
 def main(args: list[str]) -> int:
-    """Run `traces make`, `traces status` or `traces export`.
+    """Run `traces plan`, `make`, `status`, `export`, `cancel` or `factuality`.
 
     Args:
         args: The command line after `traces`.
@@ -44,7 +49,7 @@ def main(args: list[str]) -> int:
     """
     verb, rest = (args[0], args[1:]) if args else ("--help", [])
     if verb in ("-h", "--help"):
-        lines = [f"  {name:<8}{line}" for name, line in _VERBS.items()]
+        lines = [f"  {name:<12}{line}" for name, line in _VERBS.items()]
         text = "usage: synthpert traces VERB [--config FILE] [flags]\n\n" + "\n".join(lines)
         Console().print(text + "\n" + _EXAMPLES, markup=False, highlight=False, soft_wrap=True)
         return 0
@@ -54,6 +59,10 @@ def main(args: list[str]) -> int:
         raise InputError(
             "unknown verb", file="synthpert traces", got=verb, expected=hint + ", ".join(_VERBS)
         )
+    if verb == "factuality":
+        from tools.traces.factuality import main as factuality
+
+        return factuality(rest)
     # After the verb is known: these bring polars and more.
     from tools.traces.settings import read_settings
 
@@ -61,22 +70,41 @@ def main(args: list[str]) -> int:
     return 0
 
 
+def _need_packages() -> None:
+    for package in ("litellm", "openai", "tenacity", "aiolimiter"):
+        if importlib.util.find_spec(package) is None:
+            raise InputError(f"{package} is not installed: pip install 'synthpert[teacher]'")
+
+
 def _run(verb: str, settings: Settings) -> None:
-    if verb == "make":
-        for package in ("litellm", "openai", "tenacity"):
-            if importlib.util.find_spec(package) is None:
-                raise InputError(f"{package} is not installed: pip install 'synthpert[teacher]'")
+    if verb in ("plan", "make", "cancel"):
+        _need_packages()
+    if verb == "plan":
+        from tools.traces.plan import plan
+
+        plan(settings)
+    elif verb == "make":
         from tools.traces.make import make
 
         make(settings)
-        return
+    elif verb == "cancel":
+        from tools.traces.batches import cancel
+        from tools.traces.journal import Journal
+
+        with Journal(settings.journal, write=True) as journal:
+            cancel(journal, [settings.teacher, *settings.critics])
+    else:
+        _read(verb, settings)
+
+
+def _read(verb: str, settings: Settings) -> None:
     from tools.traces.journal import Journal
 
     with Journal(settings.journal) as journal:
         if verb == "status":
             from tools.traces.status import status
 
-            status(journal)
+            status(settings, journal)
         else:
             from tools.traces.draw import draw
             from tools.traces.export import export

@@ -1,4 +1,4 @@
-"""Asking with patience: retries with back-off, every attempt in the journal, one way to stop."""
+"""Asking with patience: retries, pace and budget around one request, and the journal of it all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tenacity import (
     AsyncRetrying,
@@ -17,14 +18,17 @@ from tenacity import (
 )
 
 from synthpert.errors import InputError, StoppedError
-from tools.traces.journal import Attempt, State
-from tools.traces.teachers import FailedError, RefusedError
+from tools.traces.engines.engine import Engine, FailedError, RefusedError
+from tools.traces.limits import Pace
+from tools.traces.records import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from synthpert.prompts import Message
-    from tools.traces.journal import Call, Journal, Reply
+    from tools.traces.journal import Journal
+    from tools.traces.money import Budget
+    from tools.traces.records import Call, Reading, Reply
+    from tools.traces.settings import Model
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +45,40 @@ _STATES = {
 }
 
 
-class Askable(Protocol):
-    """What answers messages: a `teachers.Teacher`, or a fake of a test."""
+@dataclass(frozen=True)
+class Lane:
+    """One model, and how fast it may be asked.
 
-    async def ask(self, messages: list[Message]) -> Reply:
-        """Send one request, once; raises as `teachers.Teacher.ask` does."""
+    Attributes:
+        engine: Asks it.
+        pace: Waits for the provider's limits; shared by all who ask the same model of a provider.
+    """
+
+    engine: Engine
+    pace: Pace
+
+
+def open_lanes(models: Sequence[Model], engine_of: Callable[[Model], Engine]) -> dict[str, Lane]:
+    """Open an engine for each model.
+
+    Args:
+        models: Whom to ask; the same one may stand there more than once.
+        engine_of: `tools.traces.engines.open_engine`, or a fake of a test.
+
+    Returns:
+        Lanes by `Model.identity`.
+
+    Raises:
+        InputError: If a model cannot be asked: unknown, shut down, without a price or a key.
+    """
+    paces: dict[tuple[str, object], Pace] = {}
+    lanes: dict[str, Lane] = {}
+    for model in models:
+        place = (model.model, model.parameters.get("api_base"))
+        if model.identity not in lanes:
+            pace = paces.setdefault(place, Pace(model))
+            lanes[model.identity] = Lane(engine_of(model), pace)
+    return lanes
 
 
 class Asker:
@@ -55,23 +88,41 @@ class Asker:
     under way come to their end, since their replies are paid for.
 
     Args:
-        models: Whom to ask, by role.
+        lanes: Whom to ask, as `open_lanes` returns them.
         journal: Where every attempt is written.
+        budget: What it may cost.
+        read: How a reply reads, for the journal.
         attempts: How often a call is made while the trouble looks passing.
         backoff: Seconds, the bound of the first random wait; it doubles with every attempt.
     """
 
     def __init__(
-        self, models: Mapping[str, Askable], journal: Journal, *, attempts: int, backoff: float
+        self,
+        lanes: Mapping[str, Lane],
+        journal: Journal,
+        budget: Budget,
+        read: Callable[[Call, Reply], Reading],
+        *,
+        attempts: int,
+        backoff: float,
     ) -> None:
         self.stopped: BaseException | None = None
         self.asked = 0
-        self._models = models
+        self.budget = budget
+        self._lanes = lanes
         self._journal = journal
-        self._attempts = attempts
+        self._read = read
         # Full jitter: anything from 0 to the bound, so that those who failed together part.
         self._jitter = wait_random_exponential(multiplier=backoff, max=_LONGEST_BACKOFF)
+        self._retrying = AsyncRetrying(
+            stop=stop_after_attempt(attempts),
+            retry=retry_if_exception_type(FailedError),
+            wait=self._wait,
+            sleep=self._sleep,
+            reraise=True,
+        )
         self._wake = asyncio.Event()
+        self._waits: set[asyncio.Timeout] = set()
         self._lost_in_a_row = 0
 
     async def ask(self, call: Call) -> Reply | None:
@@ -83,8 +134,9 @@ class Asker:
         Returns:
             The reply, safely in the journal, or None if there is none to be had in this run.
         """
+        lane = self._lanes[call.to.identity]
         try:
-            reply = await self._patiently(call)
+            reply = await self._retrying.copy()(self._once, lane, call)
         except (FailedError, RefusedError) as error:
             self._lose(call, error)
             return None
@@ -100,34 +152,75 @@ class Asker:
         Args:
             why: Kept in `stopped`, unless something has ended the run before.
         """
-        self.stopped = self.stopped or why
-        self._wake.set()
-
-    async def _patiently(self, call: Call) -> Reply:
-        retrying = AsyncRetrying(
-            stop=stop_after_attempt(self._attempts),
-            retry=retry_if_exception_type(FailedError),
-            wait=self._wait,
-            sleep=self._sleep,
-            reraise=True,
-        )
-        return await retrying(self._once, call)
-
-    async def _once(self, call: Call) -> Reply:
         if self.stopped is not None:
-            raise StoppedError("stopped while it waited to ask again")
-        start = time.monotonic()
-        self.asked += 1
+            return
+        self.stopped = why
+        self._wake.set()
+        for wait in self._waits:
+            wait.reschedule(0.0)
+
+    async def _once(self, lane: Lane, call: Call) -> Reply:
+        bound = self._bound(lane, call)
+        async with contextlib.AsyncExitStack() as turn:
+            async with self._unless_stopped():
+                await turn.enter_async_context(lane.pace.slot(call.messages))
+                await self.budget.reserve(bound or 0.0)
+            return await self._send(lane, call, bound)
+
+    @contextlib.asynccontextmanager
+    async def _unless_stopped(self) -> AsyncIterator[None]:
+        """Wait inside, but only as long as the run goes on; nothing has been sent yet."""
+        stopped = StoppedError("stopped while it waited to ask")
+        if self.stopped is not None:
+            raise stopped
         try:
-            reply = await self._models[call.role].ask(call.messages)
-        except (FailedError, RefusedError, StoppedError, InputError) as error:
+            async with asyncio.timeout(None) as wait:
+                self._waits.add(wait)
+                try:
+                    yield
+                finally:
+                    self._waits.discard(wait)
+        except TimeoutError:
+            raise stopped from None
+
+    async def _send(self, lane: Lane, call: Call, bound: float | None) -> Reply:
+        """One request, written down before it is sent and when it is over."""
+        cost: float | None = bound
+        try:
+            row = await self._journal.start(call, reserved=bound)
+            self.asked += 1
+            start = time.monotonic()
+            try:
+                reply = await lane.engine.ask(call.messages)
+            except (FailedError, RefusedError, StoppedError, InputError) as error:
+                billed = isinstance(error, FailedError) and error.may_be_billed
+                cost = bound if billed else None
+                if isinstance(error, FailedError) and error.overloaded:
+                    lane.pace.overloaded()
+                seconds = time.monotonic() - start
+                state = _STATES[type(error)]
+                await self._journal.finish(
+                    row, state, seconds, error=str(error), may_be_billed=billed
+                )
+                raise
+            cost = reply.cost
             seconds = time.monotonic() - start
-            attempt = Attempt(call, _STATES[type(error)], seconds, error=str(error))
-            await self._journal.record(attempt)
-            raise
-        seconds = time.monotonic() - start
-        await self._journal.record(Attempt(call, State.ANSWERED, seconds, reply))
-        return reply
+            reading = self._read(call, reply)
+            await self._journal.finish(row, State.ANSWERED, seconds, reply=reply, reading=reading)
+            lane.pace.succeeded(reply)
+            return reply
+        finally:
+            # Of a call that is cancelled nobody knows what it costs: its bound stays booked.
+            self.budget.settle(bound or 0.0, cost)
+
+    def _bound(self, lane: Lane, call: Call) -> float | None:
+        """What the call may cost at most; None if it has no bound and needs none."""
+        try:
+            return lane.engine.price.bound(call.messages, call.to.parameters)
+        except InputError:
+            if self.budget.limit is not None:
+                raise
+            return None
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -141,7 +234,7 @@ class Asker:
     def _lose(self, call: Call, error: Exception) -> None:
         self._lost_in_a_row += 1
         if self._lost_in_a_row == 1:
-            logger.warning("%s %s gave no reply: %s", call.role, call.model, error)
+            logger.warning("%s %s gave no reply: %s", call.role, call.to.model, error)
         if self._lost_in_a_row >= _LOST_IN_A_ROW:
             count = f"{_LOST_IN_A_ROW} calls in a row came to nothing"
-            self.stop(StoppedError(f"{call.model}: {count}; the last: {error}"))
+            self.stop(StoppedError(f"{call.to.model}: {count}; the last: {error}"))

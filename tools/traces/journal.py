@@ -1,154 +1,61 @@
 """The journal: every attempt to ask a model, one row each in SQLite, on disk before it is counted.
 
-A paid reply is never asked for twice and never lost: a row is committed with `synchronous=FULL`
-before anybody learns of the reply, and a key that has been answered cannot be answered again.
-Rows hold what was said, not what it means; reading and judging replies is left to pure functions.
+A paid reply is never asked for twice and never lost: a call is on disk before it is sent, its reply
+before anybody learns of it, and a key has one answer. Rows hold what was asked and said; what that
+means is read anew by pure functions, and the reading noted beside a reply is for the eye alone.
 """
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
-import hashlib
-import json
 import sqlite3
-from dataclasses import astuple, dataclass, field
-from enum import StrEnum
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Self
 
-from synthpert.errors import InputError, StoppedError
+from synthpert.errors import InputError
+from synthpert.redaction import redact_text
+from tools.traces.journal_commits import Commits
+from tools.traces.journal_file import lock, open_for_reading, open_for_writing, unlock
+from tools.traces.journal_rows import (
+    ANSWER,
+    FINISH,
+    START,
+    asked_values,
+    ended_values,
+    plain,
+    read_back,
+)
+from tools.traces.records import (
+    OPEN_BATCH,
+    BatchRecord,
+    BatchState,
+    Call,
+    Finished,
+    Reading,
+    Reply,
+    State,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from synthpert.prompts import Message
-    from synthpert.questions import Label, Question
+__all__ = [
+    "BatchRecord",
+    "BatchState",
+    "Call",
+    "Finished",
+    "Journal",
+    "Reading",
+    "Reply",
+    "State",
+]
 
-_VERSION = 1
-_TABLE = """
-CREATE TABLE attempts (
-    id INTEGER PRIMARY KEY,
-    key TEXT NOT NULL,
-    role TEXT NOT NULL,
-    cell_line TEXT NOT NULL,
-    pert TEXT NOT NULL,
-    gene TEXT NOT NULL,
-    label TEXT NOT NULL,
-    sample INTEGER NOT NULL,
-    model TEXT NOT NULL,
-    parameters TEXT NOT NULL,
-    prompt_id TEXT NOT NULL,
-    state TEXT NOT NULL,
-    reply TEXT,
-    finish_reason TEXT,
-    prompt_tokens INTEGER,
-    completion_tokens INTEGER,
-    cost REAL,
-    error TEXT,
-    seconds REAL NOT NULL,
-    at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
-);
-CREATE UNIQUE INDEX one_answer ON attempts (key) WHERE state = 'answered';
-CREATE INDEX attempts_of_key ON attempts (key);
+_IS_OPEN = f"state IN ({', '.join(repr(str(state)) for state in OPEN_BATCH)})"
+_LOSE = f"""
+UPDATE attempts SET state = 'lost' WHERE state = 'sent'
+    AND (batch IS NULL OR batch NOT IN (SELECT id FROM batches WHERE {_IS_OPEN}))
 """
-_INSERT = """
-INSERT INTO attempts (key, role, cell_line, pert, gene, label, sample, model, parameters, prompt_id,
-    state, reply, finish_reason, prompt_tokens, completion_tokens, cost, error, seconds)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-
-
-class State(StrEnum):
-    """What became of an attempt.
-
-    Answered is final. Failed was a passing trouble, refused a request the provider will not take,
-    stopped ended the run; these three are asked again by the next run.
-    """
-
-    ANSWERED = "answered"
-    FAILED = "failed"
-    REFUSED = "refused"
-    STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a model answered.
-
-    Attributes:
-        text: The reply, word for word; empty if the model said nothing.
-        finish_reason: Why it ended: stop, length, refusal, content_filter …
-        prompt_tokens: Tokens of the request, None if the provider did not say.
-        completion_tokens: Tokens of the reply, hidden reasoning included.
-        cost: US dollars, None if the price is not known (never 0 for that).
-    """
-
-    text: str
-    finish_reason: str
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cost: float | None = None
-
-
-@dataclass(frozen=True)
-class Call:
-    """One thing to ask: everything that decides the reply, and what it is about.
-
-    Attributes:
-        role: `teacher` or `critic`.
-        question: What it is about.
-        label: The outcome the teacher is told.
-        sample: Counts the samples of one question, from 0.
-        model: LiteLLM's name of the model.
-        parameters: What is sent beside the messages, without secrets and time limits.
-        messages: What is sent; of these the journal keeps the hash alone, in the key.
-        prompt_id: The prompt set the messages were made from.
-    """
-
-    role: str
-    question: Question
-    label: Label
-    sample: int
-    model: str
-    parameters: dict[str, Any] = field(hash=False)
-    messages: list[Message] = field(hash=False)
-    prompt_id: str
-
-    @cached_property
-    def key(self) -> str:
-        """SHA-256 of messages, model, parameters and sample, in hex."""
-        facts = [self.messages, self.model, self.parameters, self.sample]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One time a call was made: a reply, or an error.
-
-    Attributes:
-        call: What was asked.
-        state: What became of it.
-        seconds: From sending to the reply or error.
-        reply: The reply, where there is one.
-        error: The provider's error, in one line.
-    """
-
-    call: Call
-    state: State
-    seconds: float
-    reply: Reply | None = None
-    error: str | None = None
-
-    def row(self) -> tuple[object, ...]:
-        """The values of `_INSERT`, in its order."""
-        call, reply = self.call, self.reply
-        parameters = json.dumps(call.parameters, sort_keys=True, default=str)
-        about = (call.question.cell_line, call.question.pert, call.question.gene, str(call.label))
-        asked = (call.key, call.role, *about, call.sample, call.model, parameters, call.prompt_id)
-        told = (None,) * 5 if reply is None else astuple(reply)
-        return (*asked, str(self.state), *told, self.error, self.seconds)
+_BATCH_COLUMNS = [each.name for each in fields(BatchRecord)]
 
 
 class Journal:
@@ -158,23 +65,29 @@ class Journal:
         path: The SQLite file.
         write: Make the file if there is none, and keep other writers out until closed.
 
+    Attributes:
+        lost: How many calls were under way, in no open batch, when the run before was killed; they
+            are `lost` now, to be asked again.
+
     Raises:
         InputError: If there is no such file to read, or it is no journal.
-        StoppedError: If another run is writing to it.
+        StoppedError: If another run is writing to it; the message says which.
     """
 
     def __init__(self, path: Path, *, write: bool = False) -> None:
         self._path = path
-        self._waiting: list[tuple[Attempt, asyncio.Future[None]]] = []
-        self._lock: TextIO | None = None
-        if write:
-            self._lock = _lock(path)
-        elif not path.is_file():
-            raise InputError("no journal here yet", file=path, expected="a run of `traces make`")
+        self.lost = 0
+        self._lock = lock(path) if write else None
+        self._commits: Commits | None = None
         try:
-            self._connection = _connect(path, write)
-        except InputError:
-            self._unlock()
+            if write:
+                self._commits = Commits(open_for_writing(path), path)
+                with self._commits.transaction() as connection:
+                    self.lost = connection.execute(_LOSE).rowcount
+            # Another connection, since a writer would read what is not committed yet.
+            self._reader = open_for_reading(path)
+        except BaseException:
+            self._release()
             raise
 
     def __enter__(self) -> Self:
@@ -185,15 +98,16 @@ class Journal:
 
     def close(self) -> None:
         """Commit what has arrived and close the file."""
-        try:
-            self._commit()
-        finally:
-            self._connection.close()
-            self._unlock()
+        self._reader.close()
+        self._release()
 
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
+    def _release(self) -> None:
+        try:
+            if self._commits is not None:
+                self._commits.close()
+        finally:
+            if self._lock is not None:
+                unlock(self._lock)
 
     def answer(self, key: str) -> Reply | None:
         """Look a reply up.
@@ -203,86 +117,178 @@ class Journal:
 
         Returns:
             The reply, or None if the call has not been answered.
+
+        Raises:
+            InputError: If the file is damaged.
         """
-        row = self._connection.execute(
-            "SELECT reply, finish_reason, prompt_tokens, completion_tokens, cost FROM attempts"
-            " WHERE key = ? AND state = 'answered'",
-            (key,),
-        ).fetchone()
-        return None if row is None else Reply(*row)
+        found = self._select(ANSWER, key)
+        return Reply(*map(read_back, found[0])) if found else None
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Every attempt, oldest first, as column name to value."""
-        cursor = self._connection.execute("SELECT * FROM attempts ORDER BY id")
-        names = [column[0] for column in cursor.description]
-        return (dict(zip(names, row, strict=True)) for row in cursor)
+        """Every attempt, oldest first, as column name to value, as of the first one's reading.
 
-    async def record(self, attempt: Attempt) -> None:
-        """Write an attempt down; returns once it is safely on disk.
+        Yields:
+            A row, all of its columns.
 
-        Attempts that arrive in the same turn of the event loop share one commit.
+        Raises:
+            InputError: If the file is damaged.
+        """
+        # Its own connection: a reading of minutes would show `answer` the journal as it was then.
+        connection = open_for_reading(self._path)
+        try:
+            cursor = connection.execute("SELECT * FROM attempts ORDER BY id")
+            names = [name for name, *_ in cursor.description]
+            for row in cursor:
+                yield dict(zip(names, map(read_back, row), strict=True))
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from None
+        finally:
+            connection.close()
+
+    def spent(self) -> float:
+        """US dollars that all attempts have cost, or may yet turn out to have cost.
+
+        Where no cost is known, an attempt that is under way or lost, or that may be billed without
+        a reply, counts with what was reserved for it; so does a reply whose cost nobody told.
+        """
+        total = "SELECT TOTAL(COALESCE(cost, reserved)) FROM attempts"
+        return float(self._select(total)[0][0])
+
+    async def start(self, call: Call, *, reserved: float | None = None) -> int:
+        """Write down that a call is about to be sent; returns once that is on disk.
 
         Args:
-            attempt: A reply or an error.
+            call: What is asked.
+            reserved: US dollars that it may cost at most.
+
+        Returns:
+            The id of its row, for `finish`.
 
         Raises:
             StoppedError: If the file cannot be written (disk full …).
         """
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        if not self._waiting:
-            loop.call_soon(self._commit)
-        self._waiting.append((attempt, done))
-        await done
+        cursor = await self._writes.write(START, asked_values(call, None, reserved), drop=True)
+        return int(cursor.lastrowid or 0)
 
-    def _commit(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
-        trouble = None
+    async def finish(
+        self,
+        row: int,
+        state: State,
+        seconds: float,
+        *,
+        reply: Reply | None = None,
+        reading: Reading | None = None,
+        error: str | None = None,
+        may_be_billed: bool = False,
+    ) -> None:
+        """Write down how an attempt ended; returns once that is on disk, and is so if cancelled.
+
+        An answer to a key that has been answered is kept as a `duplicate`.
+
+        Args:
+            row: What `start` gave.
+            state: What became of it.
+            seconds: From sending to the end.
+            reply: The reply, where there is one.
+            reading: How the reply reads.
+            error: The provider's error; secrets are taken out.
+            may_be_billed: Whether it may cost its reservation although there is no reply.
+
+        Raises:
+            StoppedError: If the file cannot be written.
+            ValueError: If the attempt is not under way.
+        """
+        told = Finished(row, state, seconds, reply, reading, error, may_be_billed)
+        cursor = await self._writes.write(FINISH, ended_values(told))
+        if not cursor.rowcount:
+            raise ValueError(f"attempt {row} is not under way")
+
+    def finish_many(self, rows: Iterable[Finished]) -> None:
+        """Write down how many attempts ended, all of them or none; as `finish`, at once.
+
+        Args:
+            rows: How each of them ended.
+
+        Raises:
+            StoppedError: If the file cannot be written.
+            ValueError: If one of them is not under way.
+        """
+        with self._writes.transaction() as connection:
+            for each in rows:
+                if not connection.execute(FINISH, ended_values(each)).rowcount:
+                    raise ValueError(f"attempt {each.row} is not under way")
+
+    def open_batch(self, batch: BatchRecord, calls: Iterable[tuple[Call, float | None]]) -> None:
+        """Write down a batch and that its calls are about to be sent: all of it or nothing.
+
+        Args:
+            batch: The batch, its id not used before.
+            calls: Each with the US dollars that it may cost at most.
+
+        Raises:
+            StoppedError: If the file cannot be written.
+        """
+        names = [name for name in _BATCH_COLUMNS if name != "at"]
+        marks = ", ".join("?" * len(names))
+        insert = f"INSERT INTO batches ({', '.join(names)}) VALUES ({marks})"
+        asked = (asked_values(call, batch.id, reserved) for call, reserved in calls)
+        with self._writes.transaction() as connection:
+            connection.execute(insert, [plain(getattr(batch, name)) for name in names])
+            connection.executemany(START, asked)
+
+    def update_batch(self, local_id: str, **columns: str | None) -> None:
+        """Change what is known of a batch.
+
+        Args:
+            local_id: Our name of it.
+            columns: The columns to change: state, provider_id, input_file, output_file …
+
+        Raises:
+            StoppedError: If the file cannot be written.
+            ValueError: If there is no such batch or column.
+        """
+        if unknown := set(columns) - set(_BATCH_COLUMNS):
+            raise ValueError(f"a batch has no {', '.join(sorted(unknown))}")
+        if columns.get("error"):
+            columns["error"] = redact_text(str(columns["error"]))
+        values = [*map(plain, columns.values()), local_id]
+        changes = ", ".join(f"{name} = ?" for name in columns)
+        with self._writes.transaction() as connection:
+            update = f"UPDATE batches SET {changes} WHERE id = ?"
+            if not connection.execute(update, values).rowcount:
+                raise ValueError(f"no batch {local_id}")
+
+    def batches(self, open_only: bool = False) -> list[BatchRecord]:
+        """The batches, oldest first.
+
+        Args:
+            open_only: Leave out those that are done or released.
+        """
+        which = f"WHERE {_IS_OPEN}" if open_only else ""
+        query = f"SELECT {', '.join(_BATCH_COLUMNS)} FROM batches {which} ORDER BY at, rowid"
+        rows = [dict(zip(_BATCH_COLUMNS, row, strict=True)) for row in self._select(query)]
+        return [BatchRecord(**row | {"state": BatchState(row["state"])}) for row in rows]
+
+    def batch_rows(self, local_id: str) -> dict[str, int]:
+        """The attempts of a batch that are still under way, as key to row.
+
+        Args:
+            local_id: Our name of it.
+        """
+        query = "SELECT key, id FROM attempts WHERE batch = ? AND state = 'sent'"
+        return dict(self._select(query, local_id))
+
+    @property
+    def _writes(self) -> Commits:
+        if self._commits is None:
+            raise ValueError(f"{self._path} was opened for reading")
+        return self._commits
+
+    def _select(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         try:
-            with self._connection:
-                self._connection.executemany(_INSERT, [attempt.row() for attempt, _ in waiting])
+            return self._reader.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            trouble = StoppedError(f"{self._path}: cannot write the journal: {error}")
-        for _, done in waiting:
-            if done.done():
-                continue
-            if trouble is None:
-                done.set_result(None)
-            else:
-                done.set_exception(trouble)
+            raise self._unreadable(error) from None
 
-
-def _lock(path: Path) -> TextIO:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_name(path.name + ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"cannot write here: {error.strerror}", file=path) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise StoppedError(f"{path}: another run is writing to this journal") from None
-    return lock
-
-
-def _connect(path: Path, write: bool) -> sqlite3.Connection:
-    try:
-        connection = sqlite3.connect(path, timeout=30)
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        empty = not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-        if write and empty and version == 0:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.executescript(f"BEGIN; {_TABLE} PRAGMA user_version={_VERSION}; COMMIT;")
-            version = _VERSION
-        connection.execute("PRAGMA synchronous=FULL")
-    except sqlite3.Error as error:
-        raise InputError(f"not a journal: {error}", file=path) from None
-    if version != _VERSION:
-        connection.close()
-        raise InputError(
-            "not a journal of this version", file=path, got=version, expected=f"version {_VERSION}"
-        )
-    return connection
+    def _unreadable(self, error: sqlite3.Error) -> InputError:
+        return InputError(f"the journal cannot be read: {error}", file=self._path)

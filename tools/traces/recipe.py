@@ -1,4 +1,4 @@
-"""What is asked of whom: the calls of one question, as teacher and critic are asked them.
+"""What is asked of whom: the calls of one question, as teacher and critics are asked them.
 
 Pure, so that asking (`make`) and reading the journal (`export`) cannot come to differ: both walk
 the same questions and build the same calls, and a call's key finds its reply.
@@ -10,40 +10,53 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from synthpert.errors import InputError
+from synthpert.evidence import Evidence
 from synthpert.prompts import PromptSet, load_prompts
-from tools.traces.journal import Call
+from tools.traces.records import Call
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synthpert.answers import Grade
     from synthpert.questions import Label, Question
     from tools.traces.settings import Model, Settings
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a trace is made.
+    """How a trace is made, and which one is kept.
 
     Attributes:
         prompts: The texts.
         teacher: Who explains.
-        critic: Who grades.
+        critics: Who grade; none at all where only the answer counts.
+        label_blind: Whether the teacher has to predict the outcome (the paper's approach 1).
+        grades: The grades to keep.
+        least_words: A thought of fewer words is rejected.
     """
 
     prompts: PromptSet
     teacher: Model
-    critic: Model
+    critics: Sequence[Model]
+    label_blind: bool
+    grades: tuple[Grade, ...]
+    least_words: int
 
     @classmethod
     def of(cls, settings: Settings) -> Recipe:
         """Read the prompts that the settings name.
 
         Args:
-            settings: Prompts, teacher and critic.
+            settings: Prompts, models and what is kept.
 
         Raises:
             InputError: If there is no such prompt set, or it has no texts for a teacher or critic.
         """
-        prompts = load_prompts(settings.prompts)
-        for name in ("generator_system", "critic_system", "critic_user"):
+        evidence = Evidence(settings.knowledge, settings.data, settings.split)
+        prompts = load_prompts(settings.prompts, evidence)
+        needed = ["predictor_system" if settings.label_blind else "generator_system"]
+        needed += ["critic_system", "critic_user"] if settings.critics else []
+        for name in needed:
             if getattr(prompts, name) is None:
                 raise InputError(
                     "no such text in the prompt set",
@@ -51,43 +64,64 @@ class Recipe:
                     column=name,
                     expected="a set for teachers and critics, such as paper",
                 )
-        return cls(prompts, settings.teacher, settings.critic)
+        return cls(
+            prompts,
+            settings.teacher,
+            settings.critics,
+            settings.label_blind,
+            settings.kept_grades,
+            settings.least_words,
+        )
+
+    @property
+    def models(self) -> list[Model]:
+        """Everybody who may be asked."""
+        return [self.teacher, *self.critics]
 
     def teacher_call(self, question: Question, label: Label, sample: int) -> Call:
-        """Ask the teacher to explain the outcome (the paper's approach 2).
+        """Ask the teacher: to explain the outcome or, label-blind, to predict and explain it.
 
         Args:
             question: What is asked.
-            label: The outcome.
+            label: The outcome; told unless the recipe is label-blind.
             sample: Counts the samples of one question.
         """
+        messages = (
+            self.prompts.predictor_messages(question)
+            if self.label_blind
+            else self.prompts.generator_messages(question, label)
+        )
         return Call(
             role="teacher",
             question=question,
             label=label,
             sample=sample,
-            model=self.teacher.model,
-            parameters=self.teacher.told,
-            messages=self.prompts.generator_messages(question, label),
+            to=self.teacher,
+            messages=messages,
             prompt_id=self.prompts.prompt_id,
         )
 
-    def critic_call(self, question: Question, label: Label, sample: int, thinking: str) -> Call:
-        """Ask the critic to grade a teacher's reasoning.
+    def critic_calls(self, asked: Call, thinking: str) -> list[Call]:
+        """Ask every critic to grade a teacher's reasoning.
 
         Args:
-            question: What the teacher was asked.
-            label: The outcome.
-            sample: Which of the teacher's samples it is.
+            asked: The teacher's call.
             thinking: The reasoning, without its tags.
         """
-        return Call(
-            role="critic",
-            question=question,
-            label=label,
-            sample=sample,
-            model=self.critic.model,
-            parameters=self.critic.told,
-            messages=self.prompts.critic_messages(question, thinking),
-            prompt_id=self.prompts.prompt_id,
-        )
+        assert asked.label is not None
+        messages = self.prompts.critic_messages(asked.question, thinking)
+        names = [critic.identity for critic in self.critics]
+        return [
+            Call(
+                role="critic",
+                question=asked.question,
+                label=asked.label,
+                # Two critics that are the same model are two samples of it.
+                sample=names[:place].count(names[place]),
+                to=critic,
+                messages=messages,
+                prompt_id=self.prompts.prompt_id,
+                parent=asked.key,
+            )
+            for place, critic in enumerate(self.critics)
+        ]

@@ -6,24 +6,24 @@ from a model or from the journal; prompts, parsers and the keep rule are applied
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from synthpert.answers import parse_answer, parse_grade
-from synthpert.traces import reject_reason
+from synthpert.gates import gate, grade_gate, vote
+from tools.traces.records import Call, Reading, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-
-    from synthpert.answers import Grade
+    from synthpert.answers import Answer, GradeResult
     from synthpert.questions import Label, Question
-    from tools.traces.journal import Call, Reply
     from tools.traces.recipe import Recipe
 
-# Reasons of our own; the others are those of `synthpert.traces.reject_reason`.
+# Reasons of our own; the others are those of `synthpert.gates`.
 NOT_ANSWERED = "not_answered"
 NOT_GRADED = "not_graded"
 REFUSED = "refused"
+OPEN = (NOT_ANSWERED, NOT_GRADED)
 
 _REFUSALS = ("refusal", "content_filter")
 
@@ -41,17 +41,17 @@ class Outcome:
     trace: dict[str, Any] | None = None
 
 
-def walk(
-    recipe: Recipe, question: Question, label: Label, sample: int, grades: Sequence[Grade]
-) -> Generator[Call, Reply | None, Outcome]:
-    """Ask the teacher and, where its answer is right, the critic.
+Walk = Generator[Call, Reply | None, Outcome]
+
+
+def walk(recipe: Recipe, question: Question, label: Label, sample: int) -> Walk:
+    """Ask the teacher and, where its answer is right, the critics.
 
     Args:
-        recipe: Texts and models.
+        recipe: Texts, models and what is kept.
         question: What is asked.
         label: The outcome.
         sample: Counts the samples of one question.
-        grades: The grades to keep.
 
     Yields:
         A call; to be sent its reply, or None if there is none.
@@ -66,32 +66,63 @@ def walk(
     if told.finish_reason in _REFUSALS:
         return Outcome(REFUSED)
     answer = parse_answer(told.text, told.finish_reason)
-    # With the best of grades: whatever is rejected all the same needs no critic.
-    reason = reject_reason(answer, label, grades[0], grades, answer.reasoning)
+    reason = gate(
+        answer,
+        question,
+        label,
+        answer.reasoning,
+        told.text,
+        hidden=bool(told.hidden_thought),
+        least_words=recipe.least_words,
+    )
     if reason is not None:
         return Outcome(reason)
-    judged = yield recipe.critic_call(question, label, sample, answer.reasoning)
-    if judged is None:
-        return Outcome(NOT_GRADED)
-    verdict = parse_grade(judged.text)
-    reason = reject_reason(answer, label, verdict.grade, grades, answer.reasoning)
+    verdicts: list[GradeResult] = []
+    for call in recipe.critic_calls(asked, answer.reasoning):
+        judged = yield call
+        if judged is None:
+            return Outcome(NOT_GRADED)
+        verdicts.append(parse_grade(judged.text))
+    grade = vote([verdict.grade for verdict in verdicts])
+    reason = grade_gate(grade, recipe.grades)
     if reason is not None:
         return Outcome(reason)
-    trace = {
+    return Outcome(None, _trace(recipe, asked, told, answer, verdicts))
+
+
+def read_reply(call: Call, reply: Reply) -> Reading:
+    """How a reply reads, for the journal's eyes only: `export` reads every reply anew.
+
+    Args:
+        call: A teacher's or a critic's.
+        reply: What came back.
+    """
+    if call.role == "critic":
+        verdict = parse_grade(reply.text)
+        return Reading(str(verdict.status), verdict.grade and str(verdict.grade))
+    answer = parse_answer(reply.text, reply.finish_reason)
+    return Reading(str(answer.label or answer.status))
+
+
+def _trace(
+    recipe: Recipe, asked: Call, told: Reply, answer: Answer, verdicts: list[GradeResult]
+) -> dict[str, Any]:
+    question = asked.question
+    return {
         "cell_line": question.cell_line,
         "pert": question.pert,
         "gene": question.gene,
-        "label": label,
+        "label": asked.label,
+        # As the student will be asked it.
         "question": recipe.prompts.messages(question)[-1]["content"],
         "reasoning": answer.reasoning,
         "answer": answer.label,
         "response": told.text,
-        "grade": verdict.grade,
-        "critique": verdict.critique,
+        "grade": vote([verdict.grade for verdict in verdicts]),
+        "critique": "\n\n".join(verdict.critique for verdict in verdicts) or None,
         "teacher": recipe.teacher.model,
-        "critic": recipe.critic.model,
+        "critic": ", ".join(critic.model for critic in recipe.critics) or None,
         "prompt_id": recipe.prompts.prompt_id,
-        "label_blind": False,
+        "label_blind": recipe.label_blind,
         "key": asked.key,
     }
-    return Outcome(None, trace)

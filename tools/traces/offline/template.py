@@ -9,24 +9,19 @@ out, never for results.
 from __future__ import annotations
 
 import hashlib
-import re
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from synthpert.answers import Grade
 from synthpert.questions import Label
+from tools.traces.offline.reading import UnreadablePromptError, read_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from synthpert.prompts import Message
 
-# The words around the slots in the prompt set `paper`.
-_QUESTION = re.compile(
-    r"knocking down the (?P<pert>.+?) gene on the (?P<gene>.+?) gene"
-    r" in a single-cell (?P<cell_line>.+?) cell line"
-)
-_OUTCOME = re.compile(_QUESTION.pattern + rf" is given to you (?P<label>{'|'.join(Label)})\.")
-_THINKING = re.compile(r"AI's Reasoning \(<think> block\): (.*)\nCritique Task:", re.DOTALL)
+__all__ = ["UnreadablePromptError", "reply"]
 
 _OPENINGS = (
     "CRISPRi knockdown of {pert} leaves {cell_line} cells with very little {pert}.",
@@ -56,13 +51,10 @@ _ENDINGS = {
 _NO_CELL_LINE = "CRISPRi knockdown of {pert} leaves the cells with very little {pert}."
 _NO_LINK = "CRISPRi knockdown of {pert} in {cell_line} cells. {gene} is {label}."
 _ONE_IN = 16
+_BLIND = "A pattern of words cannot predict what {gene} does when {pert} is knocked down."
 
 _CONNECTIVES = frozenset({"so", "because", "therefore"})
 _LEAST_WORDS = 25
-
-
-class UnreadablePromptError(ValueError):
-    """The messages are not those of the prompt set `paper`, the only one this provider reads."""
 
 
 def reply(messages: Sequence[Message]) -> str:
@@ -77,18 +69,17 @@ def reply(messages: Sequence[Message]) -> str:
     Raises:
         UnreadablePromptError: If the messages are neither.
     """
-    text = "\n".join(message["content"] for message in messages)
-    question, thinking = _QUESTION.search(text), _THINKING.search(text)
-    if question and thinking:
-        return _critique(question.groupdict(), thinking[1])
-    outcome = _OUTCOME.search(text)
-    if outcome:
-        return _teach(outcome.groupdict())
-    raise UnreadablePromptError("offline/template reads the prompts of the set paper alone")
+    asked = read_prompt(messages)
+    slots = asdict(asked.question)
+    if asked.thinking is not None:
+        return _critique(slots, asked.thinking)
+    if asked.label is None:
+        return f"<think>{_BLIND.format_map(slots)}</think><answer>I do not know</answer>"
+    return _teach(slots, asked.label)
 
 
-def _teach(slots: dict[str, str]) -> str:
-    label = Label(slots["label"])
+def _teach(slots: dict[str, str], label: Label) -> str:
+    slots = slots | {"label": str(label)}
     facts = "\x1f".join((slots["cell_line"], slots["pert"], slots["gene"]))
     draw = int.from_bytes(hashlib.sha256(facts.encode()).digest()[:8])
     draw, kind = divmod(draw, _ONE_IN)

@@ -7,11 +7,11 @@ from collections import Counter
 
 import pytest
 
-from synthpert.answers import Grade, parse_answer, parse_grade
+from synthpert.answers import Grade, ParseStatus, parse_answer, parse_grade
+from synthpert.gates import gate
 from synthpert.prompts import load_prompts
 from synthpert.questions import LABELS, Label, Question
-from synthpert.traces import reject_reason
-from tools.traces import offline
+from tools.traces.offline import template
 
 PROMPTS = load_prompts("paper")
 QUESTIONS = [
@@ -23,11 +23,11 @@ QUESTIONS = [
 
 
 def taught(question: Question, label: Label) -> str:
-    return offline.reply(PROMPTS.generator_messages(question, label))
+    return template.reply(PROMPTS.generator_messages(question, label))
 
 
 def graded(question: Question, thinking: str) -> Grade | None:
-    return parse_grade(offline.reply(PROMPTS.critic_messages(question, thinking))).grade
+    return parse_grade(template.reply(PROMPTS.critic_messages(question, thinking))).grade
 
 
 def thoughts() -> list[tuple[Question, Label, str]]:
@@ -43,9 +43,7 @@ def test_every_reply_has_the_form_asked_for_and_passes_the_keep_rule_but_for_its
         text = taught(question, label)
         assert re.fullmatch(rf"<think>[^<]+</think><answer>{label}</answer>", text)
         answer = parse_answer(text)
-        assert (
-            reject_reason(answer, label, Grade.EXCELLENT, ["excellent"], answer.reasoning) is None
-        )
+        assert gate(answer, question, label, answer.reasoning, text, least_words=0) is None
 
 
 def test_excellent_thoughts_name_all_and_end_in_the_label() -> None:
@@ -81,6 +79,11 @@ def test_a_gene_named_like_a_slot_is_left_as_it_is() -> None:
     assert parse_answer(text).label is Label.UP
 
 
+def test_label_blind_it_does_not_know() -> None:
+    text = template.reply(PROMPTS.predictor_messages(Question("k562", "A", "B")))
+    assert parse_answer(text).status is ParseStatus.ABSTAIN
+
+
 def test_other_prompts_are_refused() -> None:
-    with pytest.raises(offline.UnreadablePromptError, match="the set paper alone"):
-        offline.reply([{"role": "user", "content": "What is the capital of France?"}])
+    with pytest.raises(template.UnreadablePromptError, match="the set paper alone"):
+        template.reply([{"role": "user", "content": "What is the capital of France?"}])

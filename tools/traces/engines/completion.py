@@ -1,0 +1,108 @@
+"""A chat completion as a reply, word for word."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from tools.traces.records import Reply
+
+if TYPE_CHECKING:
+    from tools.traces.money import Price
+
+_INLINE_THOUGHT = re.compile(r"(?:<|\\u003c)\s*think", re.I)
+
+
+def read_completion(body: dict[str, Any], price: Price, *, batch: bool = False) -> Reply:
+    """Read the body of a response in OpenAI's form with status 200.
+
+    An inline thought stays where the model wrote it. What the provider shows apart, under
+    `reasoning_content` or vLLM's `reasoning`, is its hidden thought, not the rationale asked for.
+
+    Args:
+        body: The JSON of the response.
+        price: Of the model.
+        batch: Whether it came by a batch.
+
+    Returns:
+        The reply; an empty one where there is no choice, since the request is paid for.
+    """
+    choice = _first(body.get("choices"))
+    message = choice.get("message") or {}
+    text, finish_reason = message.get("content"), choice.get("finish_reason") or "no choice"
+    if not text and message.get("refusal"):
+        text, finish_reason = message["refusal"], "refusal"
+    usage = body.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    tokens_in, tokens_out = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    return Reply(
+        text=writable(text),
+        finish_reason=str(finish_reason),
+        prompt_tokens=tokens_in,
+        completion_tokens=tokens_out,
+        cost=cost_of(tokens_in, tokens_out, price, batch=batch),
+        hidden_thought=writable(message.get("reasoning_content") or message.get("reasoning")),
+    )
+
+
+def verbatim(message: Any, raw: str) -> tuple[str, str]:  # noqa: ANN401  (a type of LiteLLM's)
+    """The text as the model wrote it, and what its provider showed apart from it.
+
+    LiteLLM moves a leading <think>…</think> out of the text to `reasoning_content`, where it also
+    puts a provider's hidden reasoning, which is not the rationale that was asked for: so only what
+    the raw reply shows inline is put back (LiteLLM's issue 10702).
+
+    Args:
+        message: As LiteLLM returns it.
+        raw: The provider's response as text.
+    """
+    text = message.content or ""
+    thought = getattr(message, "reasoning_content", None)
+    if thought is None:
+        return text, ""
+    try:
+        told = json.loads(raw)["choices"][0]["message"]
+        if isinstance(told["content"], str):
+            return told["content"], told.get("reasoning_content") or told.get("reasoning") or ""
+    except (ValueError, LookupError, TypeError, AttributeError):
+        pass  # not of OpenAI's form: the text is where LiteLLM has put it
+    if thought and _INLINE_THOUGHT.search(raw) and not _INLINE_THOUGHT.search(text):
+        return f"<think>{thought}</think>{text}", ""
+    return text, thought
+
+
+def cost_of(
+    tokens_in: int | None, tokens_out: int | None, price: Price, *, batch: bool = False
+) -> float | None:
+    """What a reply cost, in US dollars; None where its usage is not told and it is not free.
+
+    Args:
+        tokens_in: Of the request.
+        tokens_out: Of the reply.
+        price: Of the model.
+        batch: Whether it came by a batch.
+    """
+    if not price.input and not price.output:
+        return 0.0
+    if not isinstance(tokens_in, int) or not isinstance(tokens_out, int):
+        return None
+    return price.cost(tokens_in, tokens_out, batch=batch)
+
+
+def writable(text: object) -> str:
+    """A text of a provider's as one that any file takes.
+
+    Args:
+        text: The text; None is empty. A list holds its parts, as some servers write it.
+    """
+    if isinstance(text, list):
+        parts = [each.get("text") if isinstance(each, dict) else each for each in text]
+        text = "".join(str(part or "") for part in parts)
+    # A lone surrogate is valid in a provider's JSON but in no file that we write.
+    return str(text or "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _first(choices: object) -> dict[str, Any]:
+    found = choices[0] if isinstance(choices, list) and choices else {}
+    return found if isinstance(found, dict) else {}
