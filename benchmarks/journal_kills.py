@@ -151,7 +151,7 @@ class Run:
         """Kill it after so many replies and seconds, and look at the journal before and after."""
         until = self._log.sent + after
         while self._log.sent < until and child.poll() is None:
-            time.sleep(0.001)
+            time.sleep(0.005)
         time.sleep(pause)
         self.look()
         child.send_signal(signal.SIGKILL)

@@ -112,8 +112,8 @@ def server(latency: float, *, sensible: bool = False) -> Iterator[str]:
 
 def messages_of(number: int) -> list[Message]:
     """A chat of teacher's length; no two are the same call."""
-    user = {"role": "user", "content": f"Question {number}: up, down or neither?"}
-    return [{"role": "system", "content": PROMPT}, user]
+    asked = f"Question {number}: up, down or neither?"
+    return [{"role": "system", "content": PROMPT}, {"role": "user", "content": asked}]
 
 
 def through_asker(model: Model, journal: Journal) -> tuple[One, Callable[[], Awaitable[None]]]:
@@ -187,7 +187,7 @@ async def cpu(requests: int, base: str, folder: Path) -> None:
             "openai + aiohttp alone": bare_openai(base),
         }
         for name in ("litellm", "openai"):
-            model = Model("openai/served", told, name, in_flight=IN_FLIGHT, **FREE)  # type: ignore[arg-type]
+            model = Model("openai/served", told, name, in_flight=IN_FLIGHT, **FREE)
             journal = stack.enter_context(Journal(folder / f"{name}.sqlite", write=True))
             made[f"engine {name}, asker, journal"] = through_asker(model, journal)
         a_round = requests // ROUNDS

@@ -82,9 +82,8 @@ class Log:
 
     def count(self, method: str, path: str) -> int:
         """How often a path, or one that begins with it and a slash, was asked for."""
-        return sum(
-            m == method and (p == path or p.startswith(path + "/")) for m, p in self.requests
-        )
+        asked = [p.partition("?")[0] for m, p in self.requests if m == method]
+        return sum(p == path or p.startswith(path + "/") for p in asked)
 
 
 class BatchStub:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -72,7 +73,13 @@ class Run:
 
         self.done = []
         with Journal(self.path, write=True) as journal:
-            run_batches(journal, [self.model], walks, self._take, read, **({"poll": 0.01} | how))
+            try:
+                how = {"poll": 0.01} | how
+                run_batches(journal, [self.model], walks, self._take, read, **how)
+            finally:
+                # LiteLLM makes a client for each call; one that is dropped later would try to
+                # close itself in the loop of another test.
+                gc.collect()
         return self.done
 
     def cancel(self) -> None:

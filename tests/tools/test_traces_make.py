@@ -21,8 +21,9 @@ from synthpert.traces import read_traces
 from tools import traces
 from tools.traces.journal import Journal
 from tools.traces.make import make as make_traces
-from tools.traces.settings import Settings
+from tools.traces.settings import Model, Settings
 
+KNOWLEDGE = Model("offline/knowledge")
 ROOT = Path(__file__).resolve().parents[2]
 WRONG = "<think>A needs B, so B falls in k562.</think><answer>I do not know</answer>"
 
@@ -313,6 +314,28 @@ def test_offline_costs_nothing_and_says_so(here: Path, capsys: pytest.CaptureFix
     traces.main(["status"])
     told = capsys.readouterr().out
     assert "| teacher | offline/template | answered | 6 | – | – | 0.0000 | 0 |" in told
+
+
+def test_the_teacher_of_facts_argues_blind_and_told(here: Path) -> None:
+    config = str(ROOT / "configs" / "traces_label_blind.yaml")
+    traces.main(["make", "--config", config, "--questions", "60"])
+    blind = read_traces("runs/traces-label-blind/traces.parquet")
+    told = make_traces(
+        Settings(questions=60, teacher=KNOWLEDGE, critics=[KNOWLEDGE], grades="excellent,good")
+    )
+    assert 0 < len(blind) < 60
+    assert blind["critic"].null_count() == len(blind)
+    assert 0 < len(read_traces(told)) <= 60
+
+
+def test_other_facts_are_another_question(here: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "knowledge"
+    folder.mkdir()
+    settings = Settings(questions=6, teacher=KNOWLEDGE, critics=[], knowledge=folder)
+    for genes in ("P00\tG00", "P00\tG00\tG01"):
+        (folder / "sets.gmt").write_text(f"a set\tof mine\t{genes}\n")
+        make_traces(settings)
+    assert len(journal_states()) == 12
 
 
 def test_make_is_a_function_too(here: Path) -> None:

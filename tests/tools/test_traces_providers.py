@@ -124,8 +124,17 @@ def test_a_parameter_that_the_provider_lacks_is_the_callers_error() -> None:
         asyncio.run(LiteLLMEngine(model).ask(HELLO))
 
 
-def test_an_engine_may_be_opened_again_after_it_was_closed() -> None:
-    assert [ask(Answer("a")).text, ask(Answer("b")).text] == ["a", "b"]
+def test_a_model_may_be_opened_again_after_it_was_closed() -> None:
+    with Stub(Answer("a"), Answer("b")) as stub:
+        model = Model("openai/stub", {"api_base": stub.base}, **FREE)
+
+        async def once() -> str:
+            engine = open_engine(model)
+            reply = await engine.ask(HELLO)
+            await engine.close()
+            return reply.text
+
+        assert [asyncio.run(once()), asyncio.run(once())] == ["a", "b"]
 
 
 # --- keys ------------------------------------------------------------------------------------

@@ -6,12 +6,13 @@ the same questions and build the same calls, and a call's key finds its reply.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from synthpert.errors import InputError
 from synthpert.evidence import Evidence
 from synthpert.prompts import PromptSet, load_prompts
+from tools.traces.engines.offline import KNOWLEDGE, bind
 from tools.traces.records import Call
 
 if TYPE_CHECKING:
@@ -64,10 +65,11 @@ class Recipe:
                     column=name,
                     expected="a set for teachers and critics, such as paper",
                 )
+        teacher, *critics = _with_facts(settings)
         return cls(
             prompts,
-            settings.teacher,
-            settings.critics,
+            teacher,
+            critics,
             settings.label_blind,
             settings.kept_grades,
             settings.least_words,
@@ -125,3 +127,20 @@ class Recipe:
             )
             for place, critic in enumerate(self.critics)
         ]
+
+
+def _with_facts(settings: Settings) -> list[Model]:
+    """Teacher and critics; `offline/knowledge` has read its facts, and its key names them."""
+    models = [settings.teacher, *settings.critics]
+    if not any(model.model == KNOWLEDGE for model in models):
+        return models
+    from tools.traces.offline.knowledge import KnowledgeTeacher
+
+    teacher = KnowledgeTeacher.read(settings.knowledge, settings.data, settings.split)
+    bind(KNOWLEDGE, teacher.reply)
+    # Other facts give other replies: as a parameter they are part of a call's key.
+    facts = {"facts": teacher.fingerprint}
+    return [
+        replace(model, parameters=model.parameters | facts) if model.model == KNOWLEDGE else model
+        for model in models
+    ]

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     Teacher = Callable[[list[Message]], str]
 
 PROVIDER = "offline"
-NAMES = ("offline/template", "offline/knowledge")
+TEMPLATE, KNOWLEDGE = f"{PROVIDER}/template", f"{PROVIDER}/knowledge"
+NAMES = (TEMPLATE, KNOWLEDGE)
 
-_teachers: dict[str, Teacher] = {"offline/template": template.reply}
+_teachers: dict[str, Teacher] = {TEMPLATE: template.reply}
 
 
 def bind(name: str, teacher: Teacher) -> None:
@@ -85,5 +86,5 @@ class OfflineEngine:
             raise RefusedError(str(error)) from None
 
     async def close(self) -> None:
-        """Forget the teacher."""
-        del self._teacher
+        """Forget the teacher, and the facts it may hold."""
+        vars(self).pop("_teacher", None)
