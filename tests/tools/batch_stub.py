@@ -19,7 +19,8 @@ from typing import Any, Self
 from chat_stub import Answer, Body, sensible
 
 Line = dict[str, Any]
-_PAGE = 20
+# A short page, so that few batches make several.
+_PAGE = 5
 
 
 @dataclass

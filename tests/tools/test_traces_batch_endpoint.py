@@ -58,7 +58,7 @@ async def started(endpoint: Endpoint, name: str) -> str:
 def test_a_batch_is_found_by_our_name_behind_many_others() -> None:
     async def what(endpoint: Endpoint) -> tuple[str, str | None, str | None]:
         first = await started(endpoint, "ours")
-        for i in range(24):
+        for i in range(6):
             await started(endpoint, f"another {i}")
         return first, await endpoint.find(record()), await endpoint.find(record("nobody's"))
 
@@ -78,7 +78,7 @@ def test_a_batch_is_found_by_its_file_where_the_provider_keeps_no_names() -> Non
 
 def test_an_old_batch_is_not_looked_for_for_ever() -> None:
     async def what(endpoint: Endpoint) -> str | None:
-        for i in range(21):
+        for i in range(6):
             await started(endpoint, str(i))
         for batch in stub.batches.values():
             batch.facts["created_at"] = 1

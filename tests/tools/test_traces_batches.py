@@ -282,11 +282,11 @@ def test_the_key_goes_along_and_a_wrong_one_stops_the_run(
 
 def test_the_budget_splits_the_calls_and_is_not_exceeded(tmp_path: Path) -> None:
     with BatchStub(then=echo) as stub:
-        run = Run(tmp_path, stub, 6)
+        run = Run(tmp_path, stub, 20, max_tokens=8)
         bound = Price(2e-6, 8e-6).bound(call(run.model, 0).messages, run.model.parameters)
         budget = 2.1 * bound
         with pytest.raises(StoppedError, match="the budget of US"):
-            Run(tmp_path, stub, 60).go(budget=budget)
+            run.go(budget=budget)
         assert len(stub.batches) > 1
         with Journal(run.path) as journal:
             assert bound < journal.spent() <= budget
@@ -361,7 +361,7 @@ def test_a_kill_between_upload_and_start_starts_the_uploaded_file(tmp_path: Path
 
 
 def test_a_signal_ends_the_run_and_leaves_the_batches(tmp_path: Path) -> None:
-    with BatchStub(Plan(looks=10), then=echo) as stub:
+    with BatchStub(Plan(looks=4), then=echo) as stub:
         run = Run(tmp_path, stub)
         child = started(run)
         until(lambda: stub.log.count("GET", "/batches/batch_0") > 0)

@@ -321,7 +321,13 @@ def test_the_teacher_of_facts_argues_blind_and_told(here: Path) -> None:
     traces.main(["make", "--config", config, "--questions", "60"])
     blind = read_traces("runs/traces-label-blind/traces.parquet")
     told = make_traces(
-        Settings(questions=60, teacher=KNOWLEDGE, critics=[KNOWLEDGE], grades="excellent,good")
+        Settings(
+            questions=60,
+            data=ROOT / "synthpert" / "sample",
+            teacher=KNOWLEDGE,
+            critics=[KNOWLEDGE],
+            grades="excellent,good",
+        )
     )
     assert 0 < len(blind) < 60
     assert blind["critic"].null_count() == len(blind)

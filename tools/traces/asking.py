@@ -203,7 +203,7 @@ class Asker:
                     row, state, seconds, error=str(error), may_be_billed=billed
                 )
                 raise
-            cost = reply.cost
+            cost = bound if reply.cost is None else reply.cost
             seconds = time.monotonic() - start
             reading = self._read(call, reply)
             await self._journal.finish(row, State.ANSWERED, seconds, reply=reply, reading=reading)
