@@ -40,7 +40,7 @@ def synthpert(here: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def configure(here: Path, stub: Stub, engine: str) -> None:
-    each = model(stub, 4) | {"engine": engine}
+    each = model(stub, 4) | {"engine": engine, "key_from": "OPENAI_API_KEY"}
     told = {"questions": 6, "teacher": each, "critics": [each], "backoff": 0.01, "attempts": 2}
     (here / "traces.yaml").write_text(yaml.safe_dump(told | {"least_words": 5}))
 
@@ -60,6 +60,7 @@ def test_a_key_is_written_nowhere(here: Path, engine: str) -> None:
         configure(here, stub, engine)
         for verb in ("plan", "make", "status", "export", "cancel"):
             told.append(synthpert(here, verb))
+        assert f"Bearer {CANARY}" in stub.keys or CANARY in stub.keys
     written = [path.read_bytes() for path in here.rglob("*") if path.is_file()]
     assert len(written) > 3
     assert not any(CANARY.encode() in each for each in written)

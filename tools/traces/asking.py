@@ -19,6 +19,7 @@ from tenacity import (
 
 from synthpert.errors import InputError, StoppedError
 from tools.traces.engines.engine import Engine, FailedError, RefusedError
+from tools.traces.engines.keys import server_of
 from tools.traces.limits import Pace
 from tools.traces.records import State
 
@@ -71,10 +72,10 @@ def open_lanes(models: Sequence[Model], engine_of: Callable[[Model], Engine]) ->
     Raises:
         InputError: If a model cannot be asked: unknown, shut down, without a price or a key.
     """
-    paces: dict[tuple[str, object], Pace] = {}
+    paces: dict[tuple[str, str | None], Pace] = {}
     lanes: dict[str, Lane] = {}
     for model in models:
-        place = (model.model, model.parameters.get("api_base"))
+        place = (model.model, server_of(model))
         if model.identity not in lanes:
             pace = paces.setdefault(place, Pace(model))
             lanes[model.identity] = Lane(engine_of(model), pace)
@@ -136,7 +137,7 @@ class Asker:
         """
         lane = self._lanes[call.to.identity]
         try:
-            reply = await self._retrying.copy()(self._once, lane, call)
+            reply: Reply = await self._retrying.copy()(self._once, lane, call)
         except (FailedError, RefusedError) as error:
             self._lose(call, error)
             return None

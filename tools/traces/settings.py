@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # LiteLLM's own retries multiply with ours, and one call is one reply here.
-_OURS = ("model", "messages", "stream", "n", "num_retries", "max_retries", "fallbacks", "logger_fn")
+_OURS = (
+    *("model", "messages", "stream", "n", "num_retries", "max_retries", "retry_policy"),
+    *("fallbacks", "context_window_fallback_dict", "mock_response", "caching", "logger_fn"),
+)
 _SECRET = re.compile(r"key|secret|password|credential|header|_token$|^authorization$", re.I)
 _SWITCHES = ("--json", "--batch", "--label_blind")
 # Forms of the kept traces beside the file itself.
@@ -37,7 +40,8 @@ class Model:
             keys are read from the environment.
         engine: `litellm` for any provider; `openai` for a server of your own that speaks OpenAI's
             protocol (vLLM): fewer CPU seconds a request.
-        key_from: The environment variable with the key, where it is not the provider's usual one.
+        key_from: The environment variable with the key. Without it the provider's usual one is
+            read, but a server named by `api_base` is sent no key: name its variable here.
         in_flight: How many calls may be under way at once; fewer while the provider is overloaded.
         requests_per_minute: The provider's limit; calls wait for their turn.
         tokens_per_minute: The provider's limit on tokens in and out.

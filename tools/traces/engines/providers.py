@@ -263,14 +263,17 @@ def _price(model: Model, known: dict[str, Any]) -> Price:
         return float(price)
 
     given = (model.input_price, model.output_price)
-    # A batch's price in the map is none beside a price that was given.
-    halves = known if given == (None, None) else {}
+    # What else the map lists is no price beside one that was given.
+    listed = known if given == (None, None) else {}
+    # Some models charge more for the tokens of their thoughts, and those may be all of a reply.
+    thought = float(listed.get("output_cost_per_reasoning_token") or 0.0)
     return Price(
         a_token(given[0], "input_cost_per_token"),
-        a_token(given[1], "output_cost_per_token"),
-        halves.get("input_cost_per_token_batches"),
-        halves.get("output_cost_per_token_batches"),
+        max(a_token(given[1], "output_cost_per_token"), thought),
+        listed.get("input_cost_per_token_batches"),
+        listed.get("output_cost_per_token_batches"),
         known.get("max_output_tokens") or known.get("max_tokens"),
+        float(listed.get("cache_creation_input_token_cost") or 0.0),
     )
 
 
