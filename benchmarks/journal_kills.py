@@ -108,6 +108,7 @@ class Figures:
     lost: int = 0
     duplicates: int = 0
     reasked: int = 0
+    under_way: int = 0
     printed: int = 0
     seconds: float = 0.0
 
@@ -173,6 +174,9 @@ class Run:
         figures.answered, figures.acknowledged = sum(rows.values()), len(self.acknowledged)
         figures.duplicates = figures.answered - len(rows)
         figures.lost = len(self.lost)
+        # What a run was killed before it could say is in the journal all the same.
+        with Journal(self._journal) as journal:
+            figures.under_way = sum(row["state"] == State.LOST for row in journal.rows())
         printed = UNDER_WAY.findall(" ".join(self.said.split()))
         figures.printed = sum(int(count.replace(",", "")) for count in printed)
 
@@ -242,7 +246,8 @@ def main() -> None:
         "acknowledged replies lost or changed": figures.lost,
         "keys answered twice": figures.duplicates,
         "requests asked again": figures.reasked,
-        "calls under way, as `make` printed": figures.printed,
+        "calls under way at a kill": figures.under_way,
+        "of them printed by `make`": figures.printed,
         f"bound: kills x {IN_FLIGHT} in flight": figures.bound,
         "seconds": round(figures.seconds),
     }

@@ -32,13 +32,13 @@ import psutil
 from synthpert.prompts import Message
 from synthpert.questions import Label, Question
 from tools.traces.asking import Asker, open_lanes
+from tools.traces.asking.money import Budget
+from tools.traces.asking.running import run
 from tools.traces.engines import open_engine
 from tools.traces.journal import Journal
-from tools.traces.money import Budget
+from tools.traces.journal.records import Call
 from tools.traces.offline import template
 from tools.traces.recipe import Recipe
-from tools.traces.records import Call
-from tools.traces.running import run
 from tools.traces.settings import Model, Settings
 from tools.traces.walk import Walk, read_reply, walk
 

@@ -6,11 +6,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from synthpert.errors import StoppedError
+from tools.traces.asking.running import run
 from tools.traces.draw import draw
 from tools.traces.export import export
 from tools.traces.journal import Journal
 from tools.traces.recipe import Recipe
-from tools.traces.running import run
 from tools.traces.walk import Outcome, Walk, read_reply, walk
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from synthpert.errors import InputError
 from synthpert.evidence import Evidence
 from synthpert.prompts import PromptSet, load_prompts
 from tools.traces.engines.offline import KNOWLEDGE, bind
-from tools.traces.records import Call
+from tools.traces.journal.records import Call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -148,6 +148,9 @@ class Settings:
                 raise _wrong(name, "too small", getattr(self, name), "more than 0")
         if not (0 < self.questions < 1 or self.questions == int(self.questions) > 0):
             raise _wrong("questions", "wrong number", self.questions, "a count, or a share below 1")
+        if self.batch and self.target_kept is not None:
+            # A batch has been paid for before it is known how many of it are kept.
+            raise _wrong("target_kept", "not with batch", self.target_kept, "one or the other")
         if self.out.suffix not in (".parquet", ".jsonl"):
             # Said now, not after a run that has been paid for.
             raise _wrong("out", "traces are written by suffix", self.out, ".parquet or .jsonl")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from synthpert.answers import parse_answer, parse_grade
-from synthpert.gates import gate, grade_gate, vote
-from tools.traces.records import Call, Reading, Reply
+from synthpert.gates import REFUSALS, gate, grade_gate, vote
+from tools.traces.journal.records import Call, Reading, Reply
 
 if TYPE_CHECKING:
     from synthpert.answers import Answer, GradeResult
@@ -24,8 +24,6 @@ NOT_ANSWERED = "not_answered"
 NOT_GRADED = "not_graded"
 REFUSED = "refused"
 OPEN = (NOT_ANSWERED, NOT_GRADED)
-
-_REFUSALS = ("refusal", "content_filter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def walk(recipe: Recipe, question: Question, label: Label, sample: int) -> Walk:
     told = yield asked
     if told is None:
         return Outcome(NOT_ANSWERED)
-    if told.finish_reason in _REFUSALS:
+    if told.finish_reason in REFUSALS:
         return Outcome(REFUSED)
     answer = parse_answer(told.text, told.finish_reason)
     reason = gate(

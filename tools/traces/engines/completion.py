@@ -6,10 +6,10 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from tools.traces.records import Reply
+from tools.traces.journal.records import Reply
 
 if TYPE_CHECKING:
-    from tools.traces.money import Price
+    from tools.traces.asking.money import Price
 
 _INLINE_THOUGHT = re.compile(r"(?:<|\\u003c)\s*think", re.I)
 

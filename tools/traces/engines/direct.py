@@ -10,17 +10,17 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from synthpert.errors import InputError
+from tools.traces.asking.money import Price
 from tools.traces.engines.completion import read_completion
 from tools.traces.engines.engine import TIMEOUT
 from tools.traces.engines.keys import key_of, server_of
 from tools.traces.engines.troubles import no_completion, sorted_error, sorted_status
-from tools.traces.money import Price
 
 if TYPE_CHECKING:
     import openai
 
     from synthpert.prompts import Message
-    from tools.traces.records import Reply
+    from tools.traces.journal.records import Reply
     from tools.traces.settings import Model
 
 # LiteLLM's prefixes for servers of OpenAI's form; the rest is what the server calls the model.

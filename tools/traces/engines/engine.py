@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from synthpert.prompts import Message
-    from tools.traces.money import Price
-    from tools.traces.records import Reply
+    from tools.traces.asking.money import Price
+    from tools.traces.journal.records import Reply
     from tools.traces.settings import Model
 
 # Seconds. A reasoning model may think for minutes; LiteLLM itself would wait over an hour.

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from synthpert.errors import InputError
+from tools.traces.asking.money import Price
 from tools.traces.engines.engine import RefusedError
-from tools.traces.money import Price
+from tools.traces.journal.records import Reply
 from tools.traces.offline import template
-from tools.traces.records import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable

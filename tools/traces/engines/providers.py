@@ -13,14 +13,14 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from synthpert.errors import InputError
+from tools.traces.asking.money import Price
 from tools.traces.engines import offline
 from tools.traces.engines.completion import cost_of, verbatim, writable
 from tools.traces.engines.engine import TIMEOUT
 from tools.traces.engines.keys import key_of, server_of
 from tools.traces.engines.troubles import sorted_error
-from tools.traces.money import Price
+from tools.traces.journal.records import Reply
 from tools.traces.offline.template import UnreadablePromptError
-from tools.traces.records import Reply
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -1,0 +1,34 @@
+"""The funnel's picture: written whole, whatever there is to draw."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from synthpert.errors import InputError
+from tools.traces.status.funnel import Group
+from tools.traces.status.picture import draw_funnel
+
+UP = "upregulated"
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {Group("k562", UP): Counter(kept=3)},
+        {Group("k562", UP): Counter(not_answered=1)},
+        {Group(line, UP): Counter(kept=1, wrong_answer=9) for line in "abcde"},
+    ],
+)
+def test_one_cell_line_or_many_are_drawn(counts: dict[Group, Counter[str]], tmp_path: Path) -> None:
+    draw_funnel(counts, tmp_path / "f.png")
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    assert [file.name for file in tmp_path.iterdir()] == ["f.png"]
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        draw_funnel({Group("k562", UP): Counter(kept=3)}, tmp_path / "file" / "f.png")
