@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,7 +34,8 @@ def run(verb: str, function: Callable[..., Result], args: Sequence[str]) -> Resu
     """Parse `args` after `function`'s signature and call it.
 
     Parameters without a default are positional (a list takes one or more values); the others
-    are flags, which `--config FILE` may give as YAML too.
+    are flags, which `--config FILE` may give as YAML too. `--a-flag` is `--a_flag`, and a flag that
+    is true or false is true where no value follows.
 
     Args:
         verb: The words typed after `synthpert`, for the usage line.
@@ -70,8 +72,21 @@ def run(verb: str, function: Callable[..., Result], args: Sequence[str]) -> Resu
         parser.add_argument(name, type=kind, help=told.get(name), nargs="+" if many else None)
     parser.add_function_arguments(function, skip=set(positional))
     try:
-        values = vars(parser.parse_args(list(args)))
+        values = vars(parser.parse_args(_spelled(args, hints)))
     except jsonargparse.ArgumentError as error:
         raise InputError(str(error), file=f"synthpert {verb}") from None
     values.pop("config", None)
     return function(**values)
+
+
+def _spelled(args: Sequence[str], hints: dict[str, object]) -> list[str]:
+    """The words as the parser knows them."""
+    words = []
+    for word, after in zip_longest(args, args[1:], fillvalue=""):
+        flag, equals, value = word.partition("=")
+        if flag.startswith("--"):
+            flag = "--" + flag[2:].replace("-", "_")
+            if hints.get(flag[2:]) is bool and not equals and after not in ("true", "false"):
+                equals, value = "=", "true"
+        words.append(flag + equals + value)
+    return words

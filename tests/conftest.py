@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 
+from hypothesis import settings
+
 # Set before torch and the Hugging Face libraries are imported: they read these once.
 os.environ.update(
     OMP_NUM_THREADS="1",
@@ -16,6 +18,10 @@ os.environ.update(
 )
 for key in [name for name in os.environ if name.endswith(("_API_KEY", "HF_TOKEN"))]:
     del os.environ[key]
+
+# Machines are noisy: how long an example takes says nothing.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 _connect = socket.socket.connect
 

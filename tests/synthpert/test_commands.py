@@ -47,6 +47,20 @@ def test_parameters_with_defaults_are_flags() -> None:
     assert run("a.csv", "--name=me", "--seed", "7", "--quick=true")[1:] == ("me", 7, True)
 
 
+@pytest.mark.parametrize("words", [["--quick"], ["--quick", "true"], ["--quick=true"]])
+def test_a_flag_that_is_true_or_false_needs_no_value(words: list[str]) -> None:
+    assert run("a.csv", *words, "--seed", "7")[2:] == (7, True)
+    assert run("a.csv", "--quick", "false")[3] is False
+
+
+def test_a_flag_is_spelled_with_hyphens_or_underscores() -> None:
+    def named(first_name: str = "", last_name: str = "") -> str:
+        """Name somebody."""
+        return first_name + last_name
+
+    assert commands.run("name", named, ["--first-name", "a-b", "--last_name=c-d"]) == "a-bc-d"
+
+
 def test_flags_may_come_from_a_yaml(tmp_path: Path) -> None:
     (tmp_path / "show.yaml").write_text("name: yaml\nseed: 3\n")
     found = run("a.csv", "--config", str(tmp_path / "show.yaml"), "--seed", "4")

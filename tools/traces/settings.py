@@ -6,7 +6,6 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -23,7 +22,6 @@ _OURS = (
     *("fallbacks", "context_window_fallback_dict", "mock_response", "caching", "logger_fn"),
 )
 _SECRET = re.compile(r"key|secret|password|credential|header|_token$|^authorization$", re.I)
-_SWITCHES = ("--json", "--batch", "--label_blind")
 # Forms of the kept traces beside the file itself.
 ALSO = ("messages", "csv")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
@@ -205,12 +203,7 @@ def read_settings(verb: str, args: Sequence[str]) -> Settings:
     Raises:
         InputError: If a flag or a key is unknown or its value wrong.
     """
-    words = [
-        # A flag that is only ever switched on needs no value.
-        f"{word}=true" if word in _SWITCHES and after not in ("true", "false") else word
-        for word, after in zip_longest(args, args[1:], fillvalue="")
-    ]
-    given = cast("Settings", commands.run(f"traces {verb}", Settings, words))
+    given = cast("Settings", commands.run(f"traces {verb}", Settings, args))
     # A flag that is a dataclass arrives as jsonargparse's namespace of its fields.
     teacher, *critics = [Model(**vars(each)) for each in (given.teacher, *given.critics)]
     return replace(given, teacher=teacher, critics=critics)
