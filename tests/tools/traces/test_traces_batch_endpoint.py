@@ -20,8 +20,8 @@ from synthpert.errors import StoppedError
 from synthpert.questions import Label, Question
 from tools.traces.asking.money import Price
 from tools.traces.batches.endpoint import Endpoint, GoneError
-from tools.traces.batches.progress import live_line
 from tools.traces.batches.look import Look, read_look
+from tools.traces.batches.progress import live_line
 from tools.traces.batches.results import Results
 from tools.traces.batches.sending import OpenBatches
 from tools.traces.journal import BatchRecord, Call, Journal, Reading

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from synthpert.errors import InputError, StoppedError
 from tools.traces.batches.endpoint import Endpoint
-from tools.traces.batches.progress import live_line
 from tools.traces.batches.parts import Part
+from tools.traces.batches.progress import live_line
 from tools.traces.batches.sending import OpenBatches
 from tools.traces.walk import read_reply
 
