@@ -2,36 +2,89 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from peft import PeftModel
 
+from synthpert.checkpoint_files import sync
+from synthpert.errors import InputError
 from synthpert.student import Student
 
 log = logging.getLogger(__name__)
 
+SUMS = "SHA256SUMS"
+
 
 class AdapterCheckpoint(L.Callback):
-    """Writes `adapter/` into the run's folder when training ends: weights, settings, tokenizer.
+    """Keeps `adapter/` in the run's folder at the newest checkpoint: weights, settings, tokenizer.
 
-    `PeftModel.from_pretrained(base, "RUN/adapter")`, vLLM and others load it. To go on training,
-    Lightning's checkpoints are there. A student without adapters writes nothing.
+    `PeftModel.from_pretrained(base, "RUN/adapter")`, vLLM and others load it; `sha256sum --check
+    SHA256SUMS` in it tells whether it is intact. It is made anew with every checkpoint and when
+    training ends, whole each time. Training goes on from Lightning's checkpoints, which hold the
+    same weights and everything else. A student without adapters writes nothing.
     """
 
+    def __init__(self) -> None:
+        self._step: int | None = None
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Write the weights that this checkpoint holds; best and last of a step share them."""
+        if trainer.global_step != self._step:
+            self._write(trainer, pl_module, checkpoint["state_dict"])
+
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the folder, whole or not at all."""
+        """Write the weights that training ended with, if no checkpoint did."""
+        if trainer.global_step != self._step:
+            # Every rank: a strategy that shards the weights gathers them.
+            self._write(trainer, pl_module, trainer.strategy.lightning_module_state_dict())
+        if (Path(trainer.default_root_dir) / "adapter").exists() and trainer.is_global_zero:
+            log.info("adapters lie in %s", Path(trainer.default_root_dir) / "adapter")
+
+    def _write(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, weights: dict[str, Any]
+    ) -> None:
+        self._step = trainer.global_step
         if not isinstance(pl_module, Student) or not isinstance(pl_module.network, PeftModel):
             return
         if not trainer.is_global_zero:
             return
+        own = {name.removeprefix("network."): weight for name, weight in weights.items()}
         folder = Path(trainer.default_root_dir) / "adapter"
-        half = folder.with_name(f".adapter-{os.getpid()}")
-        pl_module.network.save_pretrained(str(half))
-        pl_module.encoder.tokenizer.save_pretrained(half)
-        shutil.rmtree(folder, ignore_errors=True)
-        half.rename(folder)
-        log.info("adapters lie in %s", folder)
+        half, old = folder.with_name(".adapter-unfinished"), folder.with_name(".adapter-old")
+        try:
+            # What a kill has left of an earlier one.
+            shutil.rmtree(half, ignore_errors=True)
+            pl_module.network.save_pretrained(str(half), state_dict=own)
+            pl_module.encoder.tokenizer.save_pretrained(half)
+            _seal(half)
+            shutil.rmtree(old, ignore_errors=True)
+            if folder.exists():
+                folder.rename(old)
+            half.rename(folder)
+            sync(folder.parent)
+            shutil.rmtree(old, ignore_errors=True)
+        except OSError as error:
+            shutil.rmtree(half, ignore_errors=True)
+            raise InputError(f"cannot be written: {error.strerror or error}", file=folder) from None
+
+
+def _seal(folder: Path) -> None:
+    """Write the checksums of a folder's files into it, and wait until all is on disk."""
+    lines = []
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
+            os.fsync(file.fileno())
+    with (folder / SUMS).open("w", encoding="utf-8") as file:
+        file.writelines(lines)
+        file.flush()
+        os.fsync(file.fileno())
+    sync(folder)

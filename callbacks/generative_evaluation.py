@@ -27,6 +27,7 @@ from synthpert.metrics import ThreeClass
 from synthpert.predictions import PREDICTION_SCHEMA, write_predictions
 from synthpert.questions import LABELS, Label, to_questions
 from synthpert.scores import confusion_matrix
+from synthpert.sharding import gathered
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +133,11 @@ class GenerativeEvaluation(L.Callback):
         started = time.perf_counter()
         self._evaluated = trainer.global_step
         share = self.subset[trainer.global_rank :: trainer.world_size]
-        with _undisturbed(pl_module), trainer.precision_plugin.val_step_context():
+        with (
+            _undisturbed(pl_module),
+            gathered(pl_module),
+            trainer.precision_plugin.val_step_context(),
+        ):
             answers = _ask(pl_module, share)
             figures = _figures(answers, pl_module.device if trainer.world_size > 1 else "cpu")
             table = _gather(answers, trainer.world_size)

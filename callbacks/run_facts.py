@@ -35,8 +35,11 @@ class RunFacts(L.Callback):
     Logged: tokens_per_second, supervised_tokens_per_second and examples_per_second over the
     interval and all ranks (neither padding nor the time of evaluations counts), seconds since the
     fit began, peak_memory_gb (CUDA: allocated on the device; else: resident), and mfu, the share of
-    the GPU's peak that the useful tokens need, where that peak is known. One line sums up the run
-    at its end. The device is waited for once an interval, not at each step.
+    the GPU's peak that the useful tokens need, where that peak is known. The seconds of the
+    interval are split into data_seconds (waiting for batches), evaluation_seconds (validation and
+    generative evaluation) and step_seconds (all else: forward, backward, optimiser, checkpoints);
+    those of this process. One line sums up the run at its end. The device is waited for once an
+    interval, not at each step.
     """
 
     def __init__(self) -> None:
@@ -44,7 +47,7 @@ class RunFacts(L.Callback):
         self._total = torch.zeros(3, dtype=torch.float64)
         self._step = -1
         self._steps_before = 0
-        self._began = self._marked = self._paused = self._busy = 0.0
+        self._began = self._marked = self._paused = self._busy = self._waited = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
@@ -52,7 +55,7 @@ class RunFacts(L.Callback):
         self._total = torch.zeros(3, dtype=torch.float64)
         self._step = self._steps_before = trainer.global_step
         self._began = self._marked = time.perf_counter()
-        self._paused, self._busy = -_evaluating(trainer), 0.0
+        self._paused, self._busy, self._waited = -_evaluating(trainer), 0.0, _waiting(trainer)
         if pl_module.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(pl_module.device)
 
@@ -107,6 +110,7 @@ class RunFacts(L.Callback):
         now, paused = time.perf_counter(), self._paused + _evaluating(trainer)
         seconds = max(now - self._marked - paused, 1e-9)
         self._marked, self._paused = now, self._paused - paused
+        data, self._waited = _waiting(trainer) - self._waited, _waiting(trainer)
         self._counts.zero_()
         self._total += counts
         self._busy += seconds
@@ -116,6 +120,9 @@ class RunFacts(L.Callback):
             "supervised_tokens_per_second": supervised,
             "examples_per_second": examples,
             "seconds": now - self._began,
+            "data_seconds": data,
+            "step_seconds": seconds - data,
+            "evaluation_seconds": paused,
             "peak_memory_gb": _peak_memory(pl_module.device) / 1e9,
         }
         peak = peak_flops(pl_module.device)
@@ -176,6 +183,11 @@ def _evaluating(trainer: L.Trainer) -> float:
         each for each in getattr(trainer, "callbacks", []) if isinstance(each, GenerativeEvaluation)
     ]
     return float(sum(each.seconds for each in evaluations))
+
+
+def _waiting(trainer: L.Trainer) -> float:
+    """Seconds spent waiting for training batches so far; 0 of a loader that does not count them."""
+    return float(getattr(trainer.train_dataloader, "waited", 0.0))
 
 
 def _peak_memory(device: torch.device) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -167,9 +168,15 @@ class LateLoader:
 
     def __init__(self, loader: DataLoader[LabelledExample]) -> None:
         self.loader = loader
+        self.waited = 0.0
+        """Seconds that whoever iterates has waited for batches so far."""
 
     def __len__(self) -> int:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        yield from self.loader
+        begun = time.perf_counter()
+        for batch in self.loader:
+            self.waited += time.perf_counter() - begun
+            yield batch
+            begun = time.perf_counter()

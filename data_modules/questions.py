@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data_modules.batching import (
     Examples,
@@ -23,8 +24,12 @@ from data_modules.batching import (
     ShuffledBatches,
     collate,
 )
+from data_modules.mixing import Mix, Mixture
+from data_modules.packing import packed
+from data_modules.question_rows import QuestionRows, question_batch
 from synthpert.errors import InputError
 from synthpert.questions import (
+    LABELS,
     find_data,
     read_questions,
     read_table,
@@ -57,6 +62,8 @@ class QuestionDataModule(L.LightningDataModule):
         validation_share: Share of train perturbations held out for validation.
         workers: Processes that encode; 0 encodes in the main one.
         seed: Seed of the validation draw and of the order of examples.
+        mix: A second data set to train on beside the first; validation has none of it.
+        tokens_per_batch: Pack batches up to so many tokens; this changes the examples of a step.
     """
 
     def __init__(
@@ -70,17 +77,24 @@ class QuestionDataModule(L.LightningDataModule):
         validation_share: float = 0.02,
         workers: int = 0,
         seed: int = 0,
+        mix: Mix | None = None,
+        tokens_per_batch: int | None = None,
     ) -> None:
         super().__init__()
+        if mix and tokens_per_batch:
+            raise InputError("packs no mixture", column="data.tokens_per_batch", expected="null")
         self.data, self.split, self.cell_lines, self.questions = data, split, cell_lines, questions
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.validation_share, self.workers, self.seed = validation_share, workers, seed
+        self.mixture, self.tokens_per_batch = Mixture(mix, seed) if mix else None, tokens_per_batch
         self.train: pl.DataFrame | None = None
         self.validation: pl.DataFrame | None = None
         self.test: pl.DataFrame | None = None
         self._asked: pl.DataFrame | None = None
         self._made: pl.DataFrame | None = None
         self._pools: dict[str, pl.DataFrame] = {}
+        self.dropped: Counter[str] = Counter()
+        """Rows of the source that become no example, by reason; for whoever shows them."""
 
     def rows(self, train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
         """The rows that become examples, validation included.
@@ -110,27 +124,38 @@ class QuestionDataModule(L.LightningDataModule):
             self.train, self.validation = rows.filter(~held), rows.filter(held)
             if not len(self.train):
                 raise InputError("no example to train on", column="data", expected="at least one")
+            counts = [int((self.train["label"].cast(pl.String) == each).sum()) for each in LABELS]
+            self._student.loss.see_labels(counts)
             log.info(
                 "%s examples to train on, %s to validate on (%s perturbations held out)",
                 f"{len(self.train):,}",
                 f"{len(self.validation):,}",
                 len(self._held_out),
             )
+            if self.mixture:
+                self._read_mixture().fit(self._student.encoder, len(self.train))
 
     def train_dataloader(self) -> LateLoader:
         """Shuffled micro-batches; resumed where a run was stopped."""
         assert self.train is not None
         trainer = self._trainer
-        batches = ShuffledBatches(
-            len(self.train),
+        own = Examples(self.train, self._student.encoder)
+        examples: Dataset[LabelledExample] = own
+        batches: Sampler[list[int]] = ShuffledBatches(
+            len(self.train) + (self.mixture.count(len(self.train)) if self.mixture else 0),
             self.batch_size,
             self.seed,
             trainer.global_rank,
             trainer.world_size,
             self._position,
         )
+        if self.tokens_per_batch:
+            batches = packed(own, self.tokens_per_batch, self.seed, trainer, self._position)
+        if self.mixture:
+            batches = self.mixture.batches(batches, len(self.train), self._position)
+            examples = self.mixture.examples(own)
         loader = DataLoader(
-            Examples(self.train, self._student.encoder),
+            examples,
             batch_sampler=batches,
             collate_fn=self._collate(),
             num_workers=self.workers,
@@ -188,6 +213,8 @@ class QuestionDataModule(L.LightningDataModule):
         if "reasoning" in rows.columns:
             yield "<think>\n</think>\n"
             yield from rows["reasoning"]
+        if self.mixture:
+            yield from self._read_mixture().texts()
 
     def _read(self) -> None:
         self._check_evidence()
@@ -236,6 +263,12 @@ class QuestionDataModule(L.LightningDataModule):
             self._made = self.rows(self._asked, self.test)
         return self._made
 
+    def _read_mixture(self) -> Mixture:
+        assert self.mixture is not None
+        assert self.test is not None
+        self.mixture.read(self.test, self.split, self._held_out)
+        return self.mixture
+
     @property
     def _trainer(self) -> L.Trainer:
         if self.trainer is None:
@@ -260,29 +293,8 @@ class QuestionDataModule(L.LightningDataModule):
         rank, world = self._trainer.global_rank, self._trainer.world_size
         mine = table.with_row_index("index")[rank::world]
         return DataLoader(
-            _Questions(mine),
+            QuestionRows(mine),
             batch_size=self.eval_batch_size,
-            collate_fn=_question_batch,
+            collate_fn=question_batch,
             generator=torch.Generator(),
         )
-
-
-class _Questions(Dataset[pl.DataFrame]):
-    """Rows of a table of questions, sliced a batch at a time."""
-
-    def __init__(self, table: pl.DataFrame) -> None:
-        self.table = table
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def __getitem__(self, index: int) -> pl.DataFrame:
-        return self.table[[index]]
-
-    def __getitems__(self, indices: list[int]) -> list[pl.DataFrame]:
-        return [self.table[indices]]
-
-
-def _question_batch(parts: list[pl.DataFrame]) -> dict[str, Any]:
-    rows = pl.concat(parts)
-    return {"index": rows["index"].to_list(), "questions": rows.drop("index")}

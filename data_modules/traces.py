@@ -55,13 +55,20 @@ class TraceDataModule(QuestionDataModule):
         traces = read_traces(self.traces)
         self._check_cell_lines(traces)
         kept, rejected = select(traces, self.grades)
+        self.dropped.update(rejected)
         log.info("%s: %s traces kept, rejected: %s", self.traces, f"{len(kept):,}", rejected or 0)
-        kept = self._without_test(kept, test)
+        safe = self._without_test(kept, test)
+        wanted = safe
         if self.cell_lines is not None:
-            kept = kept.filter(pl.col("cell_line").is_in(self.cell_lines))
-        if self.rebalance == "equal" and len(kept):
-            kept = self._equal(kept)
-        return kept.select("cell_line", "pert", "gene", "label", "reasoning")
+            wanted = safe.filter(pl.col("cell_line").is_in(self.cell_lines))
+        drawn = self._equal(wanted) if self.rebalance == "equal" and len(wanted) else wanted
+        for reason, before, after in (
+            ("test_split", kept, safe),
+            ("other_cell_line", safe, wanted),
+            ("rebalanced", wanted, drawn),
+        ):
+            self.dropped[reason] += len(before) - len(after)
+        return drawn.select("cell_line", "pert", "gene", "label", "reasoning")
 
     def fitting(self, rows: pl.DataFrame, encoder: Encoder) -> pl.DataFrame:
         """The rows that fit `max_tokens`; the others are counted, never cut."""
@@ -71,6 +78,7 @@ class TraceDataModule(QuestionDataModule):
             made = encoder.examples(to_questions(part), labels, part["reasoning"].to_list())
             fits += [example is not None for example in made]
         kept = rows.filter(pl.Series(fits, dtype=pl.Boolean))
+        self.dropped["too_long"] += len(rows) - len(kept)
         if len(kept) < len(rows):
             log.warning(
                 "%s of %s traces dropped: longer than %s tokens",

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from synthpert import __version__
+from synthpert import __version__, ranks
 from synthpert.commands import shipped
 from synthpert.errors import InputError, StoppedError
 from synthpert.redaction import RedactFilter, redact_text
@@ -50,6 +50,18 @@ VERBS = (
         "tools.traces",
         "let a teacher explain the training questions and a critic grade it",
         "traces make --config configs/traces.yaml",
+    ),
+    Verb(
+        "preview",
+        "tools.preview",
+        "what the model sees, token by token; dropped rows, lengths",
+        "preview --config configs/tuples_cpu.yaml",
+    ),
+    Verb(
+        "estimate",
+        "tools.estimate",
+        "tokens, FLOPs, hours and memory of a recipe on a GPU",
+        "estimate --config configs/synthpert.yaml --gpu A100",
     ),
     Verb(
         "fit",
@@ -90,6 +102,12 @@ VERBS = (
         "tools.score",
         "every metric of the benchmark for one or more prediction files",
         "score predictions-gene-prior.parquet",
+    ),
+    Verb(
+        "export",
+        "tools.export",
+        "a trained student for other programs: adapters or a merged model, with a card",
+        "export --run runs/synthpert --out export/adapter",
     ),
 )
 
@@ -140,7 +158,8 @@ def main(args: list[str] | None = None) -> int:
     except (InputError, StoppedError) as error:
         if "--debug" in options:
             logger.error("the error's traceback", exc_info=True)
-        sys.stderr.write(f"{_one_line(error)}\n")
+        if ranks.tells():
+            sys.stderr.write(f"{_one_line(error)}\n")
         code = error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import torch
 
 from synthpert import scratch
 from synthpert.errors import InputError
+from synthpert.weights import weights_digest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,6 +32,11 @@ class Lora:
         alpha: Scale; the update is multiplied by alpha / r.
         dropout: Dropout on the adapters' input.
         targets: Names of the linear layers that get one.
+        rslora: Multiply by alpha / sqrt(r) instead (rsLoRA, Kalajdzievski 2023, arXiv:2312.03732).
+        dora: Learn the size of each weight vector apart from its direction (DoRA, Liu et al. 2024,
+            arXiv:2402.09353).
+        plus: The B matrices learn at this multiple of `learning_rate` (LoRA+, Hayou et al. 2024,
+            arXiv:2402.12354, who take 16 and a smaller rate); null for one rate.
     """
 
     r: int = 32
@@ -45,6 +51,9 @@ class Lora:
         "up_proj",
         "down_proj",
     )
+    rslora: bool = False
+    dora: bool = False
+    plus: float | None = None
 
     def __post_init__(self) -> None:
         if self.r < 1:
@@ -52,6 +61,18 @@ class Lora:
         if not 0 <= self.dropout < 1:
             place, got = "model.lora.dropout", self.dropout
             raise InputError("not a share", column=place, got=got, expected="in [0, 1)")
+        if self.plus is not None and not 1 <= self.plus < float("inf"):
+            place, got = "model.lora.plus", self.plus
+            raise InputError("not a ratio", column=place, got=got, expected="1 or more")
+
+    def __str__(self) -> str:
+        """What a checkpoint must match; a form that is off goes unsaid, as before it existed."""
+        shown = [
+            f"{each.name}={getattr(self, each.name)!r}"
+            for each in fields(self)
+            if each.name not in ("rslora", "dora", "plus") or getattr(self, each.name)
+        ]
+        return f"Lora({', '.join(shown)})"
 
 
 def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
@@ -132,6 +153,8 @@ def _with_adapters(model: PreTrainedModel, lora: Lora) -> nn.Module:
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=list(lora.targets),
+        use_rslora=lora.rslora,
+        use_dora=lora.dora,
         task_type="CAUSAL_LM",
     )
     try:
@@ -162,6 +185,22 @@ def head_is_last(model: PreTrainedModel) -> bool:
     return torch.allclose(ours, theirs, atol=1e-3, rtol=1e-3)
 
 
+def refuse_narrow(module: nn.Module) -> None:
+    """Refuse to train weights that are not float32: bfloat16 loses small updates.
+
+    Raises:
+        InputError: Which types they have.
+    """
+    wrong = {p.dtype for p in module.parameters() if p.requires_grad} - {torch.float32}
+    if wrong:
+        raise InputError(
+            "trained weights are not float32",
+            column="trainer.precision / model.dtype",
+            got=", ".join(sorted(str(each) for each in wrong)),
+            expected="precision bf16-mixed or 32-true; dtype float32 without lora",
+        )
+
+
 def fingerprint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
     """Twelve hex digits of the architecture and the vocabulary: what a checkpoint must match."""
     shape = model.config.to_diff_dict()
@@ -173,8 +212,9 @@ def fingerprint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> s
 
 
 def identity(base: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
-    """The base's own name and fingerprint; not its path, since folders move."""
-    return f"{Path(base).resolve().name} ({fingerprint(model, tokenizer)})"
+    """The base's own name, fingerprint and weights; not its path, since folders move."""
+    name = Path(base).resolve().name
+    return f"{name} ({fingerprint(model, tokenizer)}, weights {weights_digest(base)})"
 
 
 def ensure_scratch(folder: Path, size: scratch.Scratch, texts: Iterable[str]) -> None:

@@ -81,7 +81,9 @@ def back_to_step(checkpoint: dict[str, Any], accumulate: int) -> None:
         checkpoint: Lightning's, as read from disk, changed in place.
         accumulate: Micro-batches of an optimiser step.
     """
-    progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    loops = checkpoint["loops"]["fit_loop"]
+    _back_to_last_batch(loops)
+    progress = loops["epoch_loop.batch_progress"]
     current = progress["current"]
     # The last batch of an epoch ends a step, however many there were.
     ended = progress["is_last_batch"] and current["processed"] == current["ready"]
@@ -91,6 +93,41 @@ def back_to_step(checkpoint: dict[str, Any], accumulate: int) -> None:
         completed = min(counts["completed"], counts["processed"] - undone)
         done = counts["processed"] - undone
         counts.update(ready=done, started=done, processed=done, completed=completed)
+
+
+def _back_to_last_batch(loops: dict[str, Any]) -> None:
+    """Make a checkpoint of an epoch's end one of its last batch.
+
+    With `max_steps`, Lightning 2.6 takes the ended epoch for one under way, counts it twice and
+    leaves the last one out; one saved at a batch's end it goes on with rightly, whatever ends the
+    training.
+    """
+    epochs = loops["epoch_progress"]
+    if epochs["current"]["processed"] < epochs["current"]["ready"]:
+        return
+    for counts in (epochs["total"], epochs["current"]):
+        counts["processed"] -= 1
+        counts["completed"] = counts["processed"]
+    batches = loops["epoch_loop.batch_progress"]
+    for counts in (batches["total"], batches["current"]):
+        counts["completed"] = counts["processed"] - 1
+    # The resumed loop counts that batch's step anew.
+    loops["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1
+
+
+def open_next_epoch(fit_loop: Any) -> None:  # noqa: ANN401 - Lightning keeps its type to itself
+    """Count the epoch that a run begins which goes on from the last batch of the one before.
+
+    Lightning 2.6 counts it as neither ready nor started, so the next checkpoint within it would
+    pass for one of an epoch's end.
+
+    Args:
+        fit_loop: Lightning's, when training starts.
+    """
+    epochs = fit_loop.epoch_progress
+    if fit_loop.restarted_mid_epoch and epochs.current.processed == epochs.current.ready:
+        epochs.increment_ready()
+        epochs.increment_started()
 
 
 def random_states(device: torch.device) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Everything of a run lies in one directory: its configuration, metrics, checkpoin
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib.util
 import logging
 import os
@@ -27,11 +28,14 @@ from lightning.pytorch.cli import (
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from synthpert import run_folder
+from synthpert import checkpoint_files, run_folder
+from synthpert.checkpoint_io import WholeCheckpoints
+from synthpert.cli_help import Help, parsers
 from synthpert.errors import InputError
 from synthpert.parse_errors import explain, values
 from synthpert.redaction import redact
-from synthpert.stopping import Ending, way_on
+from synthpert.sharding import refuse_others
+from synthpert.stopping import Ending, requeue, way_on
 from synthpert.student import Student
 from synthpert.watching import Watch, loggers, quieten
 
@@ -40,29 +44,8 @@ log = logging.getLogger(__name__)
 # A YAML names classes, and naming one imports its module before its type is checked. So only these
 # packages can be named; a user's own is let in by `--import-from PACKAGE`.
 IMPORTABLE = ("synthpert", "callbacks", "data_modules", "lightning", "torch")
-_HELP = """
-
-  synthpert {verb} --config configs/tiny.yaml --run runs/tiny{last}
-
-A later --config overlays an earlier one, and flags overlay both:
-  synthpert {verb} --config configs/tiny.yaml --config configs/splits/strict.yaml \\
-      --run runs/strict --data.init_args.batch_size 16{last}
-
-Arguments of a class that a YAML names:
-  synthpert {verb} --data.help data_modules.traces.TraceDataModule
-  synthpert {verb} --trainer.callbacks.help callbacks.generative_evaluation.GenerativeEvaluation
-What all of it comes to, without running it: --print_config
-"""
-_DOES = {
-    "fit": "Train a student on traces or on raw tuples.",
-    "validate": "The loss of a checkpoint on the validation examples.",
-    "test": "Answer the test questions: predictions.parquet in the run's directory.",
-    "predict": "Answer questions of your own (--data.init_args.questions TABLE), labelled or not.",
-}
-
-
-class _Help(argparse.RawDescriptionHelpFormatter, jsonargparse.DefaultHelpFormatter):
-    """Keeps the lines of the examples."""
+# What a full or closed disk answers, wherever in a run it is written to.
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 class RunCLI(LightningCLI):
@@ -144,22 +127,22 @@ class RunCLI(LightningCLI):
         if verb is None:
             return
         os.environ[run_folder.VARIABLE] = str(self.run)
-        newest = run_folder.newest_checkpoint(self.run)
         asked = self.settings.ckpt_path
-        if asked is None and newest and verb == "fit":
+        if asked is None and verb == "fit" and run_folder.has_checkpoints(self.run):
             raise InputError(
                 "this run exists already",
                 file=self.run,
                 expected="--ckpt_path last to go on with it, or another --run",
             )
         if asked == "last":
+            newest = run_folder.newest_checkpoint(self.run)
             if newest is None and verb != "fit":
                 raise InputError("the run has no checkpoint", file=self.run)
             self.settings.ckpt_path = newest and str(newest)
         elif asked and not Path(asked).exists():
             raise InputError("no such checkpoint", file=asked)
-        elif asked and not run_folder.is_whole(Path(asked)):
-            raise InputError("this is no checkpoint, or not a whole one", file=asked)
+        elif asked:
+            checkpoint_files.refuse_damaged(Path(asked))
         if verb != "fit" and asked is None:
             log.warning("no --ckpt_path: the base model answers, untrained")
         self.settings.weights_only = True
@@ -169,13 +152,17 @@ class RunCLI(LightningCLI):
         if self.settings.trainer.logger in (None, True):
             kwargs["logger"] = loggers(self.run, self.settings.watch)
         trainer = super().instantiate_trainer(**kwargs)
-        for callback in trainer.checkpoint_callbacks:
-            if isinstance(callback, ModelCheckpoint):
-                # Lightning would put them where the first logger writes.
-                callback.dirpath = callback.dirpath or str(run_folder.checkpoints(self.run))
-                if trainer.fast_dev_run:  # type: ignore[attr-defined]
-                    # A trial leaves nothing to go on with.
-                    callback.save_last = None
+        refuse_others(trainer.strategy)
+        trainer.strategy.checkpoint_io = WholeCheckpoints()
+        own = [each for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)]
+        for callback in own:
+            # Lightning would put them where the first logger writes.
+            callback.dirpath = callback.dirpath or str(run_folder.checkpoints(self.run))
+            if trainer.fast_dev_run:  # type: ignore[attr-defined]
+                # A trial leaves nothing to go on with.
+                callback.save_last = None
+            # `Ending` sets it when training begins, whatever the recipe says.
+            callback.save_on_exception = False
         return trainer
 
 
@@ -210,18 +197,27 @@ def main(args: Sequence[str]) -> int:
     Raises:
         InputError: If the command line or a YAML is wrong.
     """
-    _allow_imports(args)
+    allow_imports(args)
     quieten()
     ending = Ending()
+    if args[0] == "fit":
+        ending.watch_scheduler()
     if "LOCAL_RANK" not in os.environ:
         os.environ.pop(run_folder.VARIABLE, None)
     try:
         cli(args, trainer_defaults={"callbacks": [ending]})
     except MisconfigurationException as error:
         raise InputError(str(error), file=f"synthpert {args[0]}", column="trainer") from error
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        place = error.filename or os.environ.get(run_folder.VARIABLE)
+        raise InputError(error.strerror or str(error), file=place) from error
     except SystemExit:
         if ending.code is None:
             raise
+        if ending.requeued:
+            requeue()
         if args[0] == "fit":
             sys.stderr.write(f"{way_on(args, ending.step)}\n")
         return ending.code
@@ -245,16 +241,6 @@ def cli(
         # `Student.configure_model` says in a line what there is to say.
         "enable_model_summary": False,
     }
-    helps: dict[str, Any] = {
-        verb: {
-            "usage": f"synthpert {verb} --config FILE [--config OVERLAY] [--run DIR] [--KEY VALUE]",
-            "description": does
-            + _HELP.format(verb=verb, last="" if verb == "fit" else " --ckpt_path last"),
-            "exit_on_error": False,
-            "allow_abbrev": False,
-        }
-        for verb, does in _DOES.items()
-    }
     return RunCLI(
         Student,
         L.LightningDataModule,
@@ -266,8 +252,8 @@ def cli(
         parser_kwargs={
             "exit_on_error": False,
             "allow_abbrev": False,
-            "formatter_class": _Help,
-            **helps,
+            "formatter_class": Help,
+            **parsers(),
         },
         auto_configure_optimizers=False,
         run=run,
@@ -275,7 +261,7 @@ def cli(
     )
 
 
-def _allow_imports(args: Sequence[str]) -> None:
+def allow_imports(args: Sequence[str]) -> None:
     """Let YAMLs name the project's, Lightning's and PyTorch's classes, and the user's package."""
     own = values(args, "--import-from")
     if own and str(Path.cwd()) not in sys.path:

@@ -149,6 +149,35 @@ class Encoder:
             ]
         return [x if len(x.input_ids) <= self.max_tokens else None for x in made]
 
+    def chats(
+        self, prompts: Sequence[Sequence[Message]], completions: Sequence[str]
+    ) -> list[Example | None]:
+        """Encode chats of another source; the last message alone is the completion.
+
+        Where the prompt itself opens the thought, a completion that opens one too does so no more,
+        and one that has none begins by closing it.
+
+        Args:
+            prompts: The messages before the last one, of N chats.
+            completions: The assistant's last message, of N chats.
+
+        Returns:
+            N examples, None where one is longer than `max_tokens`. They have no answer that is
+            known: `answer_start` is their length.
+        """
+        if self.template == "as_shipped":
+            made = [
+                self._through_template(*chat) for chat in zip(prompts, completions, strict=True)
+            ]
+        else:
+            asked = self._ids([self._render(prompt) for prompt in prompts])
+            written = self.text_ids([self._continued(text) for text in completions])
+            made = [
+                self._join(prompt, ids, len(ids) + 1)
+                for prompt, ids in zip(asked, written, strict=True)
+            ]
+        return [x if len(x.input_ids) <= self.max_tokens else None for x in made]
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of completion `ids`, up to the end-of-sequence token."""
         ids = list(ids)
@@ -192,12 +221,21 @@ class Encoder:
     def _as_shipped(self, question: Question, label: Label, reasoning: str | None) -> Example:
         thought = f"<think>\n{reasoning}\n</think>\n" if reasoning is not None else ""
         content = thought + self.prompts.answer_text(label)
+        return self._through_template(self.prompts.messages(question), content)
+
+    def _through_template(self, prompt: Sequence[Message], content: str) -> Example:
         turn: list[Message] = [{"role": "assistant", "content": content}]
-        text = self.tokenizer.apply_chat_template(
-            _plain([*self.prompts.messages(question), *turn]), tokenize=False
-        )
+        text = self.tokenizer.apply_chat_template(_plain([*prompt, *turn]), tokenize=False)
         ids = self._ids([str(text)])[0]
         return Example(ids, list(ids), len(ids))
+
+    def _continued(self, text: str) -> str:
+        if not self.opens_thought:
+            return text
+        thought = text.lstrip()
+        if thought.startswith("<think>"):
+            return thought.removeprefix("<think>").removeprefix("\n")
+        return f"</think>\n{text}"
 
     def _render(self, messages: Sequence[Message]) -> str:
         return str(

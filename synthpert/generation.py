@@ -1,7 +1,7 @@
 """Prompt ids in, completions out: text ids, finish reason and label probabilities.
 
-Every engine follows one protocol; `HFEngine` runs `generate` of transformers on the live model, its
-adapters unmerged, on any device.
+Every engine follows one protocol; `HFEngine` runs the live transformers model, its adapters
+unmerged, on any device.
 """
 
 from __future__ import annotations
@@ -9,14 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
+from synthpert.choices import score
+from synthpert.layouts import sees_all
+from synthpert.token_by_token import Beginning, left_padded, read_beginning, write
+
 if TYPE_CHECKING:
-    from transformers import Cache, PreTrainedModel
+    from transformers import PreTrainedModel
 
 FinishReason = Literal["stop", "length"]
 
@@ -98,7 +103,10 @@ class Engine(Protocol):
 
 
 class HFEngine:
-    """Transformers' `generate` on a live causal language model.
+    """A live causal language model of transformers.
+
+    What all prompts begin with is read once, and a row that has ended leaves its batch. Models with
+    other layers than full attention (windows, state spaces) go through transformers' `generate`.
 
     Args:
         model: The model, adapters included; its mode and cache setting are restored after use.
@@ -126,8 +134,11 @@ class HFEngine:
         done: dict[int, Completion] = {}
         with _inference(self.model), torch.random.fork_rng(_cuda(self.model)):
             torch.manual_seed(seed)
+            plain = sees_all(self.model)
+            beginning = read_beginning(self.model, prompts) if plain else None
             for rows in _batches(prompts, decoding.batch_size):
-                batch = self._generate([prompts[row] for row in rows], decoding, stop)
+                asked = [prompts[row] for row in rows]
+                batch = self._continue(asked, beginning, decoding, stop)
                 done.update(zip(rows, batch, strict=True))
         return [done[row] for row in range(len(prompts))]
 
@@ -142,15 +153,37 @@ class HFEngine:
         scores = torch.empty(len(contexts), len(choices[0]) if choices else 0, dtype=torch.float64)
         with _inference(self.model):
             for rows in _batches(contexts, batch_size):
-                scores[rows] = self._score(
-                    [contexts[row] for row in rows], [choices[row] for row in rows]
-                )
+                asked = ([contexts[row] for row in rows], [choices[row] for row in rows])
+                scores[rows] = score(self.model, *asked, self.pad_id)
         return scores.softmax(dim=1)
+
+    def _continue(
+        self,
+        prompts: list[Sequence[int]],
+        beginning: Beginning | None,
+        decoding: Decoding,
+        stop: str,
+    ) -> list[Completion]:
+        if beginning is None:
+            return self._generate(prompts, decoding, stop)
+        ended = partial(self._has_ended, stop=stop, holds={})
+        rows = write(self.model, prompts, beginning, decoding, self.pad_id, ended)
+        return [self._completion(row, stop) for row in rows]
+
+    def _has_ended(self, ids: list[int], stop: str, holds: dict[int, bool]) -> bool:
+        """Whether the newest id ends a row; `holds` remembers which ids hold the stop's end."""
+        if not stop or ids[-1] == self.eos_id:
+            return ids[-1] == self.eos_id
+        end = stop[-1]
+        if ids[-1] not in holds:
+            # Of other characters than ASCII a token may hold a part.
+            holds[ids[-1]] = not end.isascii() or end in self.decode(ids[-1:])
+        return holds[ids[-1]] and stop in self.decode(_tail(ids, stop))
 
     def _generate(
         self, prompts: list[Sequence[int]], decoding: Decoding, stop: str
     ) -> list[Completion]:
-        ids, mask = self._left_padded(prompts)
+        ids, mask = (each.to(self.model.device) for each in left_padded(prompts, self.pad_id))
         sampling = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
         config = GenerationConfig(
             max_new_tokens=decoding.max_new_tokens,
@@ -179,69 +212,6 @@ class HFEngine:
         end = _end_of_text(ids, stop, self.decode)
         return Completion(ids, "length") if end is None else Completion(ids[:end], "stop")
 
-    def _left_padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        longest = max(len(row) for row in rows)
-        ids = torch.full((len(rows), longest), self.pad_id)
-        mask = torch.zeros_like(ids)
-        for i, row in enumerate(rows):
-            ids[i, longest - len(row) :] = torch.tensor(row)
-            mask[i, longest - len(row) :] = 1
-        device = self.model.device
-        return ids.to(device), mask.to(device)
-
-    def _score(
-        self, contexts: list[Sequence[int]], choices: list[Sequence[Sequence[int]]]
-    ) -> Tensor:
-        """Log-probability of each choice after its context: (B, C) float64."""
-        ids, mask = self._left_padded(contexts)
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        read = self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        first = read.logits[:, -1].double().log_softmax(-1).cpu()
-        count = len(choices[0])
-        flat = [list(choice) for row in choices for choice in row]
-        scores = torch.stack([first[i // count, choice[0]] for i, choice in enumerate(flat)])
-        width = max(len(choice) for choice in flat) - 1
-        if width > 0:
-            cache = read.past_key_values
-            scores = scores + self._score_tails(flat, width, mask, positions, cache, count)
-        return scores.view(len(contexts), count)
-
-    def _score_tails(
-        self,
-        flat: list[list[int]],
-        width: int,
-        mask: Tensor,
-        positions: Tensor,
-        cache: Cache,
-        count: int,
-    ) -> Tensor:
-        """Log-probability of the second and later tokens of B·C choices: (B·C,) float64."""
-        device = mask.device
-        inputs = torch.full((len(flat), width), self.pad_id)
-        targets = torch.full((len(flat), width), -1)
-        for i, choice in enumerate(flat):
-            inputs[i, : len(choice) - 1] = torch.tensor(choice[:-1])
-            targets[i, : len(choice) - 1] = torch.tensor(choice[1:])
-        cache.batch_repeat_interleave(count)
-        ones = torch.ones_like(inputs, device=device)
-        after = positions[:, -1:].repeat_interleave(count, 0) + 1
-        logits: Tensor = self.model(
-            input_ids=inputs.to(device),
-            attention_mask=torch.cat([mask.repeat_interleave(count, 0), ones], 1),
-            position_ids=after + torch.arange(width, device=device),
-            past_key_values=cache,
-            use_cache=True,
-        ).logits
-        log = logits.double().log_softmax(-1).cpu()
-        taken = log.gather(2, targets.clamp(min=0).unsqueeze(2)).squeeze(2)
-        return taken.masked_fill(targets < 0, 0.0).sum(1)
-
 
 class _StopText(StoppingCriteria):
     """Ends a row whose newest token completes the stop text."""
@@ -250,11 +220,14 @@ class _StopText(StoppingCriteria):
         self.stop, self.begin, self.decode = stop, begin, decode
 
     def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: object) -> Tensor:
-        # A token holds at least one byte of text, so the stop text spans at most that many.
-        begin = max(self.begin, input_ids.shape[1] - len(self.stop.encode()) - 1)
-        tail = input_ids[:, begin:].tolist()
-        found = [self.stop in self.decode(row) for row in tail]
+        rows = input_ids[:, self.begin :].tolist()
+        found = [self.stop in self.decode(_tail(row, self.stop)) for row in rows]
         return torch.tensor(found, device=input_ids.device)
+
+
+def _tail(ids: list[int], stop: str) -> list[int]:
+    # A token holds at least one byte of text, so the stop text spans at most that many.
+    return ids[-len(stop.encode()) - 1 :]
 
 
 def _end_of_text(ids: list[int], stop: str, decode: Callable[[Sequence[int]], str]) -> int | None:

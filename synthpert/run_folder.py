@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from synthpert import checkpoint_files
 from synthpert.errors import InputError
+
+log = logging.getLogger(__name__)
 
 # Launched ranks run the command again and must find the directory that the first one chose.
 VARIABLE = "SYNTHPERT_RUN"
@@ -44,12 +47,32 @@ def checkpoints(run: Path) -> Path:
     return (run / "checkpoints").absolute()
 
 
+def has_checkpoints(run: Path) -> bool:
+    """Whether a run has begun: good or damaged, there is a checkpoint."""
+    return any(checkpoints(run).glob(f"*{checkpoint_files.SUFFIX}"))
+
+
 def newest_checkpoint(run: Path) -> Path | None:
-    """The whole checkpoint written last; of two as young, `last.ckpt`."""
-    whole = [path for path in checkpoints(run).glob("*.ckpt") if is_whole(path)]
-    return max(whole, key=lambda path: (path.stat().st_mtime, path.stem == "last"), default=None)
+    """The good checkpoint written last; of two as young, `last.ckpt`. Damaged ones are announced.
 
-
-def is_whole(checkpoint: Path) -> bool:
-    """Whether a checkpoint was written to its end: a zip's directory is its last part."""
-    return checkpoint.is_dir() or zipfile.is_zipfile(checkpoint)
+    Raises:
+        InputError: If there are checkpoints, and none of them is good.
+    """
+    found = sorted(
+        checkpoints(run).glob(f"*{checkpoint_files.SUFFIX}"),
+        key=lambda path: (path.stat().st_mtime, path.stem == "last"),
+        reverse=True,
+    )
+    bad: list[InputError] = []
+    for path in found:
+        try:
+            checkpoint_files.refuse_damaged(path)
+        except InputError as error:
+            bad.append(error)
+            continue
+        for each in bad:
+            log.warning("%s: going back to %s", each, path.name)
+        return path
+    if bad:
+        raise InputError(f"no good checkpoint among {len(bad)}: {bad[0]}", file=run)
+    return None

@@ -100,6 +100,12 @@ def split_words(texts: Iterable[str]) -> Counter[str]:
     return counts
 
 
+def tokenizer_of(size: Scratch, words: Counter[str]) -> PreTrainedTokenizerBase:
+    """The tokenizer that `make_base` would write, without the model."""
+    kept = [word for word, count in words.items() if count >= size.min_count]
+    return make_tokenizer(kept, size.opens_thought)
+
+
 def make_base(folder: Path, size: Scratch, words: Counter[str]) -> None:
     """Write a model folder: configuration, seeded float32 weights and tokenizer.
 
@@ -121,8 +127,7 @@ def make_base(folder: Path, size: Scratch, words: Counter[str]) -> None:
             got=size.heads,
             expected=f"a divisor of {size.hidden_size}",
         )
-    kept = [word for word, count in words.items() if count >= size.min_count]
-    tokenizer = make_tokenizer(kept, size.opens_thought)
+    tokenizer = tokenizer_of(size, words)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=size.hidden_size,

@@ -17,13 +17,15 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from synthpert import bases, checkpoints
+from synthpert import bases, checkpoints, layouts, sharding
 from synthpert.answering import answer
+from synthpert.chunked import sum_over_supervised
 from synthpert.encoding import Encoder, LossOn, Template
 from synthpert.errors import InputError
 from synthpert.evidence import Evidence
 from synthpert.generation import Decoding, Engine, HFEngine
-from synthpert.losses import CrossEntropy, TokenLoss, sum_over_supervised
+from synthpert.losses import CrossEntropy, TokenLoss
+from synthpert.optimisation import adamw, warmed_up
 from synthpert.prompts import load_prompts
 from synthpert.questions import Label, to_questions
 from synthpert.scratch import Scratch
@@ -59,6 +61,7 @@ class Student(L.LightningModule):
         warmup_steps: Optimiser steps of linear warm-up.
         schedule: What follows the warm-up: `linear` decay to zero, or `constant`.
         gradient_checkpointing: Recompute activations in the backward pass to save memory.
+        layout: `flattened` trains without padding, `auto` does where the model can, or `padded`.
         decoding: How completions are decoded when questions are answered.
         scratch: If given, a base that does not exist yet is made from nothing in this size.
     """
@@ -80,6 +83,7 @@ class Student(L.LightningModule):
         warmup_steps: int = 5,
         schedule: Literal["linear", "constant"] = "linear",
         gradient_checkpointing: bool = False,
+        layout: layouts.Layout = "auto",
         decoding: Decoding = Decoding(),  # noqa: B008 - frozen
         scratch: Scratch | None = None,
     ) -> None:
@@ -95,7 +99,7 @@ class Student(L.LightningModule):
         self.loss = loss or CrossEntropy()
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup_steps, self.schedule = warmup_steps, schedule
-        self.gradient_checkpointing = gradient_checkpointing
+        self.gradient_checkpointing, self.layout = gradient_checkpointing, layout
         self.decoding, self.scratch = decoding, scratch
         self.network: torch.nn.Module | None = None
         self.engine: Engine | None = None
@@ -131,6 +135,10 @@ class Student(L.LightningModule):
             raise InputError("a model from nothing takes its words from the data", column="data")
         bases.ensure_scratch(Path(self.base), self.scratch, data.texts(self.prompts))
 
+    def configure_callbacks(self) -> list[L.Callback]:
+        """What the trainer's strategy needs; a strategy that keeps no promise is refused."""
+        return sharding.callbacks_of(self.trainer.strategy)
+
     def configure_model(self) -> None:
         """Load the base, put the adapters on it, choose how the loss is computed."""
         if self.network is not None:
@@ -145,20 +153,15 @@ class Student(L.LightningModule):
         eos = encoder.tokenizer.eos_token_id
         self.engine = HFEngine(self.causal_lm, encoder.pad_id, eos, encoder.raw_text)
         self._head_is_last = bases.head_is_last(self.causal_lm)
+        self._flattened = layouts.choose(self.causal_lm, self.layout)
         trained = sum(p.numel() for p in self.parameters() if p.requires_grad)
         total = sum(p.numel() for p in self.parameters())
         log.info("%s: %.2f M of %.2f M parameters trainable", self.name, trained / 1e6, total / 1e6)
+        sharding.shard(self, self.causal_lm, getattr(self._trainer, "strategy", None))
 
     def on_fit_start(self) -> None:
         """Hold the types that training relies on: trained weights and optimiser in float32."""
-        wrong = {p.dtype for p in self.parameters() if p.requires_grad} - {torch.float32}
-        if wrong:
-            raise InputError(
-                "trained weights are not float32",
-                column="trainer.precision / model.dtype",
-                got=", ".join(sorted(str(each) for each in wrong)),
-                expected="precision bf16-mixed or 32-true; dtype float32 without lora",
-            )
+        bases.refuse_narrow(self)
 
     def on_train_start(self) -> None:
         """Put the network in train mode: `from_pretrained` leaves it in eval, and Lightning too.
@@ -167,6 +170,7 @@ class Student(L.LightningModule):
         """
         assert self.network is not None
         self.network.train()
+        checkpoints.open_next_epoch(self.trainer.fit_loop)
         self._step_loss.clear()
         self._step_tokens.clear()
         if self._step_random is not None:
@@ -199,7 +203,7 @@ class Student(L.LightningModule):
         self._step_random = None
         grads = [p.grad for p in self.parameters() if p.grad is not None]
         torch._foreach_mul_(grads, 1.0 / float(tokens.clamp(min=1)))
-        norm = torch.nn.utils.get_total_norm(grads)
+        norm = sharding.whole(torch.nn.utils.get_total_norm(grads))
         self.log_dict(
             {"train_loss": (loss / tokens.clamp(min=1)).float(), "grad_norm": norm},
             on_step=True,
@@ -215,26 +219,21 @@ class Student(L.LightningModule):
 
     def token_loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Sum the loss over the supervised tokens of a batch, and count them."""
-        return sum_over_supervised(self.causal_lm, batch, self.loss, self._head_is_last)
+        how = (self._head_is_last, self._flattened)
+        return sum_over_supervised(self.causal_lm, batch, self.loss, *how)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's eight forms
         """AdamW over the trained weights, linear warm-up, then the schedule."""
-        trained = [p for p in self.parameters() if p.requires_grad]
-        rate, decay = self.learning_rate, self.weight_decay
+        plus = self.lora.plus if self.lora else None
         # Lightning clips no gradients of a fused optimiser under mixed precision.
         fused = self.trainer.precision == "32-true"
-        optimizer = torch.optim.AdamW(trained, rate, weight_decay=decay, fused=fused)
-        decays, warmup = self.schedule == "linear", self.warmup_steps
-        steps = self.trainer.estimated_stepping_batches if decays else 0
-        if steps == float("inf"):
-            raise InputError("a linear schedule needs an end", column="trainer.max_epochs")
-
-        def factor(step: int) -> float:
-            if step < warmup:
-                return (step + 1) / (warmup + 1)
-            return max(0.0, (steps - step) / max(1, steps - warmup)) if decays else 1.0
-
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        optimizer = adamw(self, self.learning_rate, self.weight_decay, plus=plus, fused=fused)
+        scheduler = warmed_up(
+            optimizer,
+            self.schedule,
+            self.warmup_steps,
+            lambda: self.trainer.estimated_stepping_batches,
+        )
         return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, pl.DataFrame]:
@@ -277,7 +276,7 @@ class Student(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what was trained and what it was trained on; the base is not ours to copy."""
-        checkpoints.keep_trained(self, checkpoint, self._identity())
+        checkpoints.keep_trained(self, checkpoint, self._identity)
         checkpoint["random_states"] = self._step_random or checkpoints.random_states(self.device)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -287,11 +286,12 @@ class Student(L.LightningModule):
             InputError: Which of these differs.
         """
         to_train = bool(self.trainer.training)
-        checkpoints.refuse_another(self, checkpoint, self._identity(), to_train)
+        checkpoints.refuse_another(self, checkpoint, self._identity, to_train)
         if to_train and "loops" in checkpoint:
             checkpoints.back_to_step(checkpoint, self.trainer.accumulate_grad_batches)
             self._step_random = checkpoint.get("random_states")
 
+    @cached_property
     def _identity(self) -> dict[str, str]:
         return {
             "base": bases.identity(self.base, self.causal_lm, self.encoder.tokenizer),

@@ -7,6 +7,7 @@ either.
 
 from __future__ import annotations
 
+import csv
 import http.client
 import importlib.util
 import logging
@@ -28,6 +29,7 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
 
 from synthpert.errors import InputError
+from synthpert.files import whole_file
 from synthpert.redaction import redact, redact_arguments
 
 if TYPE_CHECKING:
@@ -86,7 +88,8 @@ class MetricsFile(CSVLogger):
     """
 
     def __init__(self, run: Path) -> None:
-        super().__init__(run, name="", version="")
+        # Each row at once: a kill would take what is kept in memory, and no resumed run logs it.
+        super().__init__(run, name="", version="", flush_logs_every_n_steps=1)
 
     @property
     def experiment(self) -> Any:  # noqa: ANN401 - as Lightning's
@@ -114,6 +117,16 @@ class _Continued(ExperimentWriter):
             self.metrics_keys = whole.decode().splitlines()[0].split(",")
         else:
             path.unlink()
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        path = Path(self.metrics_file_path)
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        # Whole or not at all: a kill while Lightning writes it anew would take every row.
+        with whole_file(path) as place, place.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=fieldnames)
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 class RedactedWandb(WandbLogger):

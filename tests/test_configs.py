@@ -7,22 +7,29 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.strategies import DDPStrategy
 from repository import ROOT
 
+from data_modules.mixing import Mix
 from data_modules.traces import TraceDataModule
 from data_modules.tuples import TupleDataModule
+from synthpert.bases import Lora
 from synthpert.cli import RunCLI, cli
 from synthpert.errors import InputError
 from synthpert.evidence import Evidence
+from synthpert.losses import AnswerWeighted, ClassBalanced, LabelSmoothing
 from synthpert.prompts import load_prompts
+from synthpert.sharding import Sharded
 from tools.traces.settings import read_settings
 
 CONFIGS = ROOT / "configs"
 CONTEXT = CONFIGS / "context.yaml"
+WEIGHTED = CONFIGS / "weighted_loss.yaml"
 TRACES = sorted(CONFIGS.glob("traces*.yaml"))
-RECIPES = sorted(set(CONFIGS.glob("*.yaml")) - {*TRACES, CONTEXT})
+RECIPES = sorted(set(CONFIGS.glob("*.yaml")) - {*TRACES, CONTEXT, WEIGHTED})
 PROMPTS = sorted((CONFIGS / "prompts").glob("*.yaml"))
 OVERLAYS = sorted((CONFIGS / "splits").glob("*.yaml"))
+STRATEGIES = {"ddp": (DDPStrategy, 1), "ddp_nodes": (DDPStrategy, 2), "fsdp": (Sharded, 1)}
 R1 = "deepseek-ai/DeepSeek-R1-Distill-Llama-8B"
 
 
@@ -40,9 +47,10 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_yaml_is_of_a_kind_that_is_tested_here() -> None:
     every = set(CONFIGS.rglob("*.yaml"))
-    assert every == {*RECIPES, *PROMPTS, *OVERLAYS, *TRACES, CONTEXT}
-    kinds = (RECIPES, PROMPTS, OVERLAYS, TRACES)
-    assert ([len(kind) for kind in kinds], len(every)) == ([5, 7, 5, 3], 21)
+    strategies = {CONFIGS / "strategies" / f"{name}.yaml" for name in STRATEGIES}
+    assert every == {*RECIPES, *PROMPTS, *OVERLAYS, *TRACES, *strategies, CONTEXT, WEIGHTED}
+    kinds = (RECIPES, PROMPTS, OVERLAYS, TRACES, strategies)
+    assert ([len(kind) for kind in kinds], len(every)) == ([5, 7, 5, 3, 3], 25)
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
@@ -63,10 +71,33 @@ def test_a_split_goes_over_every_recipe(recipe: Path, overlay: Path) -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_strategy_goes_over_every_recipe(recipe: Path, name: str) -> None:
+    trainer = built(recipe, CONFIGS / "strategies" / f"{name}.yaml").trainer
+    assert (type(trainer.strategy), trainer.num_nodes) == STRATEGIES[name]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_context_goes_over_every_recipe(recipe: Path) -> None:
     made = built(recipe, CONTEXT)
     assert made.model.prompts.name == "paper_context"
     assert made.model.prompts.evidence == Evidence()
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_the_weighted_loss_goes_over_every_recipe(recipe: Path) -> None:
+    loss = built(recipe, WEIGHTED).model.loss
+    nested = (loss, loss.of, loss.of.of)
+    assert [type(each) for each in nested] == [AnswerWeighted, ClassBalanced, LabelSmoothing]
+
+
+def test_the_flags_that_the_weighted_loss_names_are_read(tmp_path: Path) -> None:
+    file = ["--data.init_args.mix.file", str(tmp_path / "qa.jsonl")]
+    flags = [*file, "--data.init_args.mix.ratio", "0.25", "--model.lora.plus", "16"]
+    flags += ["--model.lora.rslora", "true", "--model.lora.dora", "true"]
+    made = built(CONFIGS / "synthpert.yaml", WEIGHTED, flags=flags)
+    assert made.model.lora == Lora(plus=16.0, rslora=True, dora=True)
+    assert made.datamodule.mixture.mix == Mix(tmp_path / "qa.jsonl", 0.25)
 
 
 def test_evidence_is_of_the_folder_and_the_split_of_the_questions(tmp_path: Path) -> None:

@@ -155,9 +155,10 @@ def test_the_pins_are_what_the_tests_run_with() -> None:
 
 
 def direct_dependencies() -> list[str]:
-    """The distributions that setup.cfg names, extras included."""
+    """The distributions that setup.cfg names, extras included but for what needs CUDA."""
     options = configparser.ConfigParser()
     options.read(ROOT / "setup.cfg")
+    options.remove_option("options.extras_require", "fast")
     texts = [options["options"]["install_requires"], *options["options.extras_require"].values()]
     lines = "\n".join(texts).splitlines()
     return sorted({canonicalize_name(Requirement(line).name) for line in lines if line})

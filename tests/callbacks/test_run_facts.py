@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import torch
 from fake_student import FakeData, FakeStudent, make_trainer
 from lightning.pytorch.loggers import CSVLogger
 from torch import nn
+from torch.utils.data import DataLoader
 
 from callbacks.generative_evaluation import GenerativeEvaluation
 from callbacks.run_facts import RunFacts, count, flops_per_token, named_peak_flops, peak_flops
+from data_modules.batching import LateLoader
 
 
 class Sleeps(L.Callback):
@@ -84,6 +87,50 @@ def test_the_time_of_evaluations_does_not_slow_training_down(tmp_path: Path, fir
     # 8 batches of 7 tokens in 0.5 s would be 56 tokens/s
     assert table["tokens_per_second"].min() > 200
     assert table["seconds"][-1] > 1.0
+
+
+class SlowLoader(LateLoader):
+    """Lets whoever iterates wait 10 ms for each batch."""
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        super().__init__(loader)
+        self.loader = SlowBatches(loader)  # type: ignore[assignment]
+
+
+class SlowBatches:
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self.inner = loader
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self.inner:
+            time.sleep(0.01)
+            yield batch
+
+
+class SlowData(FakeData):
+    def train_dataloader(self) -> LateLoader:  # type: ignore[override]
+        return SlowLoader(super().train_dataloader())
+
+
+def test_seconds_of_an_interval_are_split_into_data_step_and_evaluation(tmp_path: Path) -> None:
+    logger = CSVLogger(tmp_path, name="", version="")
+    callbacks = [RunFacts(), GenerativeEvaluation(8, questions=5, at_end=False)]
+    trainer = make_trainer(tmp_path, *callbacks, logger=logger, log_every_n_steps=4)
+    trainer.fit(SlowStudent(), SlowData())
+    table = pl.read_csv(tmp_path / "metrics.csv").drop_nulls("data_seconds")
+    parts = table.select("data_seconds", "step_seconds", "evaluation_seconds")
+    assert (table["data_seconds"][1:] >= 0.04).all()
+    assert table["evaluation_seconds"].max() >= 0.5
+    assert parts.min_horizontal().min() >= 0
+    assert float(parts.sum_horizontal().sum()) == pytest.approx(table["seconds"][-1], abs=1e-3)
+
+
+def test_loader_that_counts_nothing_leaves_all_to_the_step(tmp_path: Path) -> None:
+    table = facts(tmp_path, RunFacts(), log_every_n_steps=4)
+    assert table["data_seconds"].to_list() == [0.0] * 4
 
 
 def test_one_line_sums_up_the_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -84,3 +84,46 @@ def test_adapters_start_as_no_change(base: str) -> None:
     ids = torch.tensor([[5, 6, 7]])
     plain, adapted = (load(base, each).eval()(input_ids=ids).logits for each in (None, lora))
     torch.testing.assert_close(plain, adapted)
+
+
+FORMS = [{"rslora": True}, {"dora": True}, {"plus": 16.0}, {"dora": True, "rslora": True}]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_every_form_of_adapters_starts_as_no_change_and_in_float32(base: str, form: dict) -> None:
+    lora = bases.Lora(r=4, targets=("q_proj",), **form)
+    ids = torch.tensor([[5, 6, 7]])
+    plain = load(base).eval()(input_ids=ids).logits
+    torch.testing.assert_close(load(base, lora).eval()(input_ids=ids).logits, plain)
+    half = load(base, lora, "bfloat16")
+    assert {p.dtype for p in half.parameters() if p.requires_grad} == {torch.float32}
+
+
+def test_rslora_scales_by_the_root_of_the_rank(base: str) -> None:
+    found = []
+    for rslora in (False, True):
+        model = load(base, bases.Lora(r=4, alpha=8, targets=("q_proj",), rslora=rslora))
+        found.append(model.get_submodule("base_model.model.model.layers.0.self_attn.q_proj"))
+    assert [layer.scaling["default"] for layer in found] == [8 / 4, 8 / 2]
+
+
+def test_dora_trains_the_size_of_each_weight_vector(base: str) -> None:
+    model = load(base, bases.Lora(r=4, targets=("q_proj",), dora=True))
+    trained = [name for name, p in model.named_parameters() if p.requires_grad]
+    assert sum("lora_magnitude_vector" in name for name in trained) == 2
+
+
+def test_each_form_of_adapters_has_an_identity_of_its_own() -> None:
+    forms = [{}, *FORMS, {"plus": 4.0}]
+    assert len({str(bases.Lora(**form)) for form in forms}) == len(forms)
+
+
+def test_identity_of_plain_adapters_is_that_of_older_checkpoints() -> None:
+    lora = bases.Lora(r=4, alpha=8, targets=("q_proj",))
+    assert str(lora) == "Lora(r=4, alpha=8, dropout=0.0, targets=('q_proj',))"
+
+
+@pytest.mark.parametrize("plus", [0.5, float("inf")])
+def test_ratio_of_rates_that_makes_no_sense_is_refused(plus: float) -> None:
+    with pytest.raises(InputError, match=r"model\.lora\.plus: not a ratio"):
+        bases.Lora(plus=plus)

@@ -76,7 +76,13 @@ def progress(ready: int, processed: int, completed: int, last: bool = False) -> 
     counts = {"ready": ready, "started": ready, "processed": processed, "completed": completed}
     earlier = {name: value + 10 for name, value in counts.items()}
     batches = {"total": earlier, "current": counts, "is_last_batch": last}
-    return {"loops": {"fit_loop": {"epoch_loop.batch_progress": batches}}}
+    epochs = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+    loops = {
+        "epoch_loop.batch_progress": batches,
+        "epoch_progress": {"total": dict(epochs), "current": dict(epochs)},
+        "epoch_loop.state_dict": {"_batches_that_stepped": 3},
+    }
+    return {"loops": {"fit_loop": loops}}
 
 
 @pytest.mark.parametrize(
@@ -95,6 +101,16 @@ def test_training_goes_on_where_a_step_begins(
     at: dict[str, Any], accumulate: int, expected: dict[str, Any]
 ) -> None:
     checkpoints.back_to_step(at, accumulate)
+    assert at == expected
+
+
+def test_a_checkpoint_of_an_epochs_end_becomes_one_of_its_last_batch() -> None:
+    at, expected = progress(5, 5, 5, last=True), progress(5, 5, 4, last=True)
+    loops = at["loops"]["fit_loop"]
+    for counts in loops["epoch_progress"].values():
+        counts["processed"] = 1
+    loops["epoch_loop.state_dict"]["_batches_that_stepped"] = 4
+    checkpoints.back_to_step(at, accumulate=2)
     assert at == expected
 
 

@@ -218,14 +218,14 @@ def test_a_missing_checkpoint_is_named(capsys: pytest.CaptureFixture[str]) -> No
     assert line == "no.ckpt: no such checkpoint"
 
 
-def test_a_checkpoint_that_was_cut_off_is_refused(
+def test_a_checkpoint_without_its_checksum_is_refused(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = (trained / "run/checkpoints/last.ckpt").read_bytes()
     Path("half.ckpt").write_bytes(whole[: len(whole) // 2])
     config = str(trained / "recipe.yaml")
     line = refused_at_once(capsys, "test", "--config", config, "--ckpt_path", "half.ckpt")
-    assert line == "half.ckpt: this is no checkpoint, or not a whole one"
+    assert line.startswith("half.ckpt: the checkpoint has no checksum (expected half.ckpt.sha256")
 
 
 def test_training_does_not_go_on_with_other_prompts(

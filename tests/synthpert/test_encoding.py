@@ -220,3 +220,40 @@ def test_padding_is_the_end_of_sequence_where_a_tokenizer_has_none() -> None:
 
 def test_no_text_has_no_ids(encoder: Encoder) -> None:
     assert encoder.prompt_ids([]) == []
+
+
+ASKED = {"role": "user", "content": "What does insulin do?"}
+
+
+def chatted(encoder: Encoder, told: str) -> Example:
+    (example,) = encoder.chats([[ASKED]], [told])
+    assert example is not None
+    return example
+
+
+def test_chat_is_supervised_on_its_last_message_alone(encoder: Encoder) -> None:
+    example = chatted(encoder, "It lowers glucose.")
+    text = supervised_text(encoder, example)
+    closed = "</think>\n" if encoder.opens_thought else ""
+    assert text == f"{closed}It lowers glucose.{encoder.tokenizer.eos_token}"
+    assert example.answer_start == len(example.input_ids)
+
+
+def test_chat_of_a_trace_is_the_trace(encoder: Encoder) -> None:
+    whole = f"<think>\n{REASONING}\n</think>\n{encoder.prompts.answer_text(Label.UP)}"
+    (example,) = encoder.chats([encoder.prompts.messages(QUESTION)], [whole])
+    assert example is not None
+    trace = encode(encoder)
+    assert (example.input_ids, example.labels) == (trace.input_ids, trace.labels)
+
+
+def test_chat_goes_through_the_template_as_shipped_where_traces_do() -> None:
+    encoder = Encoder(r1_tokenizer(), load_prompts("paper"), loss_on="all", template="as_shipped")
+    whole = f"<think>\n{REASONING}\n</think>\n<answer>upregulated</answer>"
+    (example,) = encoder.chats([encoder.prompts.messages(QUESTION)], [whole])
+    assert example == encode(encoder)
+
+
+def test_chat_that_is_too_long_is_none(encoder: Encoder) -> None:
+    encoder.max_tokens = 40
+    assert encoder.chats([[ASKED]] * 2, ["a", "no " * 99])[1] is None

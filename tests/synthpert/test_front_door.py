@@ -19,7 +19,10 @@ from synthpert import __version__
 from synthpert.__main__ import VERBS, Verb, main
 
 HEAVY = ("torch", "lightning", "transformers", "polars", "litellm", "rich", "jsonargparse", "yaml")
-ORDER = ["data", "traces", "fit", "validate", "test", "predict", "baseline", "score"]
+ORDER = [
+    *("data", "traces", "preview", "estimate", "fit", "validate", "test", "predict"),
+    *("baseline", "score", "export"),
+]
 
 PLANTED = """
 import logging

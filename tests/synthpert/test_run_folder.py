@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from synthpert import run_folder
+from synthpert import checkpoint_files, run_folder
 from synthpert.errors import InputError
 
 
@@ -20,9 +20,7 @@ def _no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def checkpoint(run: Path, name: str, age: float) -> Path:
     path = run_folder.checkpoints(run) / name
-    path.parent.mkdir(exist_ok=True)
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("data", b"weights")
+    checkpoint_files.save({"name": name}, path)
     os.utime(path, (1e9 - age, 1e9 - age))
     return path
 
@@ -64,11 +62,36 @@ def test_of_two_as_young_it_is_last(tmp_path: Path) -> None:
     assert run_folder.newest_checkpoint(tmp_path) == last
 
 
-def test_a_checkpoint_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
-    whole = checkpoint(tmp_path, "step-3.ckpt", age=9)
-    half = checkpoint(tmp_path, "last.ckpt", age=1)
-    half.write_bytes(half.read_bytes()[:-20])
-    assert run_folder.newest_checkpoint(tmp_path) == whole
+def test_damaged_checkpoints_are_announced_and_the_one_before_them_is_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = checkpoint(tmp_path, "step-3.ckpt", age=9)
+    for name, age in (("step-6.ckpt", 5), ("last.ckpt", 1)):
+        bad = checkpoint(tmp_path, name, age)
+        bad.write_bytes(bad.read_bytes()[:-20])
+        os.utime(bad, (1e9 - age, 1e9 - age))
+    with caplog.at_level(logging.WARNING):
+        assert run_folder.newest_checkpoint(tmp_path) == good
+    first, second = caplog.messages
+    assert "last.ckpt: the checkpoint is damaged" in first
+    assert "step-6.ckpt: the checkpoint is damaged" in second
+    assert first.endswith("going back to step-3.ckpt")
+
+
+def test_a_run_with_damaged_checkpoints_alone_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = checkpoint(tmp_path, "last.ckpt", age=1)
+    bad.write_bytes(b"")
+    with pytest.raises(InputError, match=r"no good checkpoint among 1: .*last\.ckpt: the check"):
+        run_folder.newest_checkpoint(tmp_path)
+    assert not caplog.messages
+
+
+def test_a_run_has_begun_even_where_its_checkpoint_is_damaged(tmp_path: Path) -> None:
+    assert not run_folder.has_checkpoints(tmp_path)
+    checkpoint(tmp_path, "last.ckpt", age=1).write_bytes(b"")
+    assert run_folder.has_checkpoints(tmp_path)
 
 
 def test_a_run_that_has_not_begun_has_none(tmp_path: Path) -> None:

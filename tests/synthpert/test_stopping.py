@@ -5,13 +5,17 @@ from __future__ import annotations
 import shlex
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import lightning as L
 import pytest
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from synthpert import run_folder
-from synthpert.stopping import INTERRUPTED, TERMINATED, Ending, way_on
+from synthpert.stopping import INTERRUPTED, TERMINATED, Ending, requeue, way_on
+
+WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 @pytest.fixture
@@ -21,7 +25,7 @@ def trainer() -> L.Trainer:
 
 @pytest.fixture
 def _handlers() -> Iterator[None]:
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.getsignal(each) for each in WATCHED}
     yield
     for each, handler in before.items():
         signal.signal(each, handler)
@@ -51,6 +55,58 @@ def test_the_first_interrupt_ends_the_step_and_the_second_does_not_wait(trainer:
     assert ending.code == INTERRUPTED
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A SLURM job whose `scontrol` is yet to be written; the place for it."""
+    monkeypatch.delenv("SLURM_ARRAY_JOB_ID", raising=False)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path / "scontrol"
+
+
+@pytest.mark.usefixtures("_handlers", "job")
+def test_the_schedulers_signal_ends_the_step_on_every_rank(trainer: L.Trainer) -> None:
+    ending = Ending()
+    ending.watch_scheduler()
+    ending.on_train_batch_end(trainer)
+    assert not trainer.received_sigterm
+    signal.raise_signal(signal.SIGUSR1)
+    assert not trainer.received_sigterm
+    ending.on_train_batch_end(trainer)
+    assert trainer.received_sigterm
+    ending.on_exception(trainer, L.LightningModule(), SIGTERMException())
+    assert (ending.code, ending.requeued) == (TERMINATED, True)
+
+
+def test_outside_a_job_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+    before = signal.getsignal(signal.SIGUSR1)
+    Ending().watch_scheduler()
+    assert signal.getsignal(signal.SIGUSR1) == before
+
+
+def test_a_missing_scontrol_is_said(job: Path, caplog: pytest.LogCaptureFixture) -> None:
+    requeue()
+    assert "no scontrol on the path" in caplog.text
+
+
+def test_what_scontrol_refuses_is_said(job: Path, caplog: pytest.LogCaptureFixture) -> None:
+    job.write_text("#!/bin/sh\necho Requested operation is disabled >&2\nexit 1\n")
+    job.chmod(0o755)
+    requeue()
+    assert "not requeued: scontrol says: Requested operation is disabled" in caplog.text
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_the_state_is_saved_from_the_first_step_on_and_not_before(tmp_path: Path) -> None:
+    kept = ModelCheckpoint(tmp_path)
+    with_checkpoints = L.Trainer(accelerator="cpu", devices=1, logger=False, callbacks=[kept])
+    assert not kept.save_on_exception
+    Ending().on_train_start(with_checkpoints, L.LightningModule())
+    assert kept.save_on_exception
 
 
 def test_the_way_on_names_run_and_packages(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import synthpert.sample
 from synthpert.errors import InputError, StoppedError
@@ -47,6 +47,34 @@ def push(name: str, files: Sequence[Path], card: Path) -> str:
         InputError: If there is no token.
         StoppedError: If the hub cannot be reached or refuses; the files stay, to be pushed again.
     """
+    try:
+        # The traces' own files only, whatever else lies beside them.
+        with tempfile.TemporaryDirectory() as folder:
+            for file in files:
+                shutil.copy(file, folder)
+            shutil.copy(card, Path(folder) / "README.md")
+            shutil.copy(Path(synthpert.sample.__file__).with_name(LICENCE), folder)
+            return upload(name, Path(folder), "dataset", "Traces by synthpert traces export")
+    except OSError as error:
+        raise StoppedError(f"{name}: not pushed: {error}") from None
+
+
+def upload(name: str, folder: Path, kind: Literal["dataset", "model"], message: str) -> str:
+    """Upload all of a folder; a new repository is made private, one that is there is added to.
+
+    Args:
+        name: USER/NAME.
+        folder: What it is to hold.
+        kind: Of the repository.
+        message: Of the commit.
+
+    Returns:
+        Its address.
+
+    Raises:
+        InputError: If there is no token.
+        StoppedError: If the hub cannot be reached or refuses.
+    """
     token = read_token()
     import httpx
     from huggingface_hub import HfApi
@@ -55,17 +83,8 @@ def push(name: str, files: Sequence[Path], card: Path) -> str:
     disable_progress_bars()
     api = HfApi(token=token, library_name="synthpert")
     try:
-        # The traces' own files only, whatever else lies beside them.
-        with tempfile.TemporaryDirectory() as folder:
-            for file in files:
-                shutil.copy(file, folder)
-            shutil.copy(card, Path(folder) / "README.md")
-            shutil.copy(Path(synthpert.sample.__file__).with_name(LICENCE), folder)
-            address = api.create_repo(name, repo_type="dataset", private=True, exist_ok=True)
-            message = "Traces by synthpert traces export"
-            api.upload_folder(
-                repo_id=name, repo_type="dataset", folder_path=folder, commit_message=message
-            )
+        address = api.create_repo(name, repo_type=kind, private=True, exist_ok=True)
+        api.upload_folder(repo_id=name, repo_type=kind, folder_path=folder, commit_message=message)
     except (httpx.HTTPError, OSError, ValueError) as error:
         said = redact_text(" ".join(str(error).replace(token, "***").split()))[:300]
         raise StoppedError(f"{name}: not pushed: {said or type(error).__name__}") from None
