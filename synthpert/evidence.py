@@ -1,8 +1,9 @@
 """Evidence: what is known of a question beforehand, as lines of a prompt.
 
 Gene sets and networks, and how the train part of the split moved the same gene: never a test row,
-never the question's own nor the rows of a tenth of the perturbations around it. Retrieved as SUMMER does (Wu et al., PerturbQA, ICLR 2025); whether it
-helps is to be measured: the SynthPert paper lost 0.07 AUROC by EnrichR's terms in the prompt.
+never the question's own nor, but for the same knockdown in other cell lines, the rows of a tenth of
+the perturbations, its own among them. Retrieved as SUMMER does (Wu et al., PerturbQA, ICLR 2025);
+whether it helps is to be measured: the SynthPert paper lost 0.07 AUROC by EnrichR's terms.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def _read(evidence: Evidence, *folders: Path) -> _Library:
 
     knowledge = Knowledge.read(evidence.knowledge)
     finder = FactFinder(knowledge, TrainOutcomes.read(evidence.data, evidence.split), _FOLDS)
-    parts = (_FORM, sentences.WORDING, finder.fingerprint)
+    parts = (_FORM, str(_FOLDS), sentences.WORDING, finder.fingerprint)
     return _Library(finder, hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:12])
 
 
