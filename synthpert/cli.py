@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 # A YAML names classes, and naming one imports its module before its type is checked. So only these
 # packages can be named; a user's own is let in by `--import-from PACKAGE`.
-IMPORTABLE = ("synthpert", "callbacks", "data_modules", "lightning", "torch")
+IMPORTABLE = ("synthpert", "callbacks", "data_modules", "tools", "lightning", "torch")
 _HELP = """
 
   synthpert {verb} --config configs/tiny.yaml --run runs/tiny{last}

@@ -1,6 +1,6 @@
 """The second door: a server that speaks OpenAI's protocol, asked with the openai client.
 
-For servers of one's own (vLLM …): with the client's aiohttp transport a request takes a third of
+For servers of one's own (vLLM …): with the client's aiohttp transport a request takes a quarter of
 the CPU seconds that LiteLLM takes. The body is read here as it was sent, so a thought stays inline.
 """
 
