@@ -158,7 +158,7 @@ def test_samples_ask_each_question_so_often(here: Path) -> None:
         (Answer(status=429), 25, "failed"),
         (Answer(status=500), 25, "failed"),
         (Answer(status=400), 23, "refused"),
-        (Answer("late", delay=0.6), 25, "failed"),
+        (Answer("late", delay=4.0), 25, "failed"),
         (Answer("", finish_reason="length"), 23, "answered"),
     ],
 )
@@ -166,7 +166,7 @@ def test_requests_for_each_trouble_with_the_first_reply(
     here: Path, answer: Answer, requests: int, state: str
 ) -> None:
     with Stub(answer) as stub:
-        impatient = model(stub, in_flight=1, timeout=0.3)
+        impatient = model(stub, in_flight=1, timeout=3)
         make(stub, teacher=impatient, critics=[impatient])
         assert len(stub.bodies) == requests
     assert journal_states()[0] == state
