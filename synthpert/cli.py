@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 # A YAML names classes, and naming one imports its module before its type is checked. So only these
 # packages can be named; a user's own is let in by `--import-from PACKAGE`.
-IMPORTABLE = ("synthpert", "callbacks", "data_modules", "lightning", "torch")
+IMPORTABLE = ("synthpert", "callbacks", "data_modules", "tools", "lightning", "torch")
 # What a full or closed disk answers, wherever in a run it is written to.
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 

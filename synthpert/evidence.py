@@ -1,8 +1,9 @@
 """Evidence: what is known of a question beforehand, as lines of a prompt.
 
 Gene sets and networks, and how the train part of the split moved the same gene: never a test row,
-never the question's own. Retrieved as SUMMER does (Wu et al., PerturbQA, ICLR 2025); whether it
-helps is to be measured: the SynthPert paper lost 0.07 AUROC by EnrichR's terms in the prompt.
+never the question's own nor, but for the same knockdown in other cell lines, the rows of a tenth of
+the perturbations, its own among them. Retrieved as SUMMER does (Wu et al., PerturbQA, ICLR 2025);
+whether it helps is to be measured: the SynthPert paper lost 0.07 AUROC by EnrichR's terms.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ MOST_CHARACTERS: Final = 1200
 NOTHING: Final = "No evidence found."
 
 _LONGEST_LINE: Final = 300
+# A tenth hides little of what is known, and enough that counts do not tell the question's own row.
+_FOLDS: Final = 10
 # Part of the fingerprint: raised when the same facts make another block.
 _FORM: Final = "1"
 
@@ -82,8 +85,8 @@ def _read(evidence: Evidence, *folders: Path) -> _Library:
     from synthpert.knowledge import FactFinder, Knowledge, TrainOutcomes, sentences
 
     knowledge = Knowledge.read(evidence.knowledge)
-    finder = FactFinder(knowledge, TrainOutcomes.read(evidence.data, evidence.split))
-    parts = (_FORM, sentences.WORDING, finder.fingerprint)
+    finder = FactFinder(knowledge, TrainOutcomes.read(evidence.data, evidence.split), _FOLDS)
+    parts = (_FORM, str(_FOLDS), sentences.WORDING, finder.fingerprint)
     return _Library(finder, hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:12])
 
 

@@ -48,7 +48,6 @@ class Student(L.LightningModule):
     Args:
         base: Name or folder of a Hugging Face causal language model.
         prompts: Name of a prompt set, or the path of a YAML file.
-        evidence: What a prompt set with the slot `{evidence}` lists; others leave it alone.
         max_tokens: Longer examples are dropped and counted, never cut.
         loss_on: Tokens trained on: the completion, everything, or the answer alone.
         template: `own`, or `as_shipped` to send completions through the chat template.
@@ -64,13 +63,13 @@ class Student(L.LightningModule):
         layout: `flattened` trains without padding, `auto` does where the model can, or `padded`.
         decoding: How completions are decoded when questions are answered.
         scratch: If given, a base that does not exist yet is made from nothing in this size.
+        evidence: What a prompt set with the slot `{evidence}` lists; others leave it alone.
     """
 
     def __init__(
         self,
         base: str,
         prompts: str = "paper",
-        evidence: Evidence = Evidence(),  # noqa: B008 - frozen
         max_tokens: int = 2048,
         loss_on: LossOn = "completion",
         template: Template = "own",
@@ -86,6 +85,7 @@ class Student(L.LightningModule):
         layout: layouts.Layout = "auto",
         decoding: Decoding = Decoding(),  # noqa: B008 - frozen
         scratch: Scratch | None = None,
+        evidence: Evidence = Evidence(),  # noqa: B008 - frozen
     ) -> None:
         super().__init__()
         if quantize and lora is None:

@@ -54,6 +54,8 @@ _SURELY = r"(?:indeed |actually |significantly |in fact )?"
 _NO_MORE = (
     r"(?! (?:in|during|by|upon|under|when|after|following|as|through|via|at|across|on|from)\b)"
 )
+_SEEN = r"(?:known|observed|reported|measured|stated)"
+_ITSELF = rf"(?= of {_LABEL}\b(?! of)| ?\(?{_LABEL}\b(?! of)| ?[.,;:]| ?$)"
 # Where the words end, or go on to the label or to who said so.
 _FULL_STOP = rf"(?= ?[,.;:]|$| as\b| {_LABEL}| (?:in|by) the {_ASKER}\b)"
 _LEAKS = (
@@ -67,8 +69,26 @@ _LEAKS = (
     # the outcome stated in the question; not "the effect given by"
     r"(?:outcome|label|answer|effect|result) (?:(?:(?:that )?(?:is|was)|has been) )?(?:already )?"
     rf"{_TOLD}{_FULL_STOP}",
-    r"the (?:correct|true|actual|right|known|expected|observed|desired|target|gold|reference|"
-    r"ground[- ]truth) (?:answer|label)",
+    r"the (?:correct|true|actual|right|known|observed|desired|target|gold|reference) "
+    r"(?:answer|label)",
+    r"ground[- ]truth (?:is|was|says|label|answer|outcome)",
+    # the prompt as a witness; not "as mentioned in the question", which may be of the cell line
+    rf"according to (?:the|your) {_ASKER}\b",
+    rf"as (?:indicated|described|shown|reported) (?:in|by) (?:the|your) {_ASKER}\b",
+    rf"according to the (?:information {_TOLD}\b|{_TOLD} (?:information|data)\b)",
+    # an outcome that one is to make sense of
+    rf"(?:outcome|answer|label|effect) (?:is|was) already (?:known|determined){_NO_MORE}",
+    rf"(?:given|considering|knowing) (?:the|this) (?:already )?{_SEEN} "
+    rf"(?:outcome|answer|label|result){_ITSELF}",
+    rf"given (?:the|this) {_LABEL} (?:status(?! quo)|outcome|result|answer|direction)(?! of)",
+    # not "this would explain why HBG1 is downregulated", which a prediction may end on
+    r"(?:need|have|asked|must|task is|try|trying|want)(?: to)? (?:explain|justify|rationali[sz]e) "
+    rf"(?:why |how |the |this |that |{_SEEN} )+"
+    rf"(?:{_TARGET} (?:is|was|becomes|would be) {_SURELY})?{_LABEL}{_NO_MORE}(?! of)",
+    rf"(?:why|how) the (?:outcome|answer|label|result) (?:is|was) {_LABEL}",
+    rf"(?:is|was) (?:given|stated|specified|labell?ed) (?:as|to be) {_LABEL}{_NO_MORE}",
+    rf"(?:consistent with|agrees? with|match\w*|fits?) (?:the|this) {_SEEN} (?:outcome|result)"
+    rf"{_ITSELF}",
     r"(?:consistent|in line|agree\w*|accord\w*|match\w*|fits?) (?:with )?(?:the|this) "
     r"(?:label|answer)",
     rf"the {_LABEL} label",
@@ -90,6 +110,7 @@ _LEAK = re.compile(rf"\b(?:{'|'.join(_LEAKS)})\b")
 _LEAK_WORDS = (
     "given", "provided", "stated", "told", "specified", "supplied", "informed", "know", "label",
     "answer", "question", "prompt", "task", "query", "problem", "instruction", "user", "message",
+    "ground", "outcome", "result", "explain", "justif", "rationali",
 )  # fmt: skip
 
 _SENTENCE = re.compile(r"[.!?]\s+|\n+")
@@ -109,15 +130,22 @@ _IS = (
     r"(?:(?:most |very )?(?:likely|expected|predicted)(?: to be)? )?"
     r"(?:probably |significantly |clearly |indeed |therefore |thus |indirectly |strongly |mildly )?"
 )
+_LOST = r"(?:crispri )?(?:knockdown|loss|depletion|silencing|repression|inhibition)"
+_LOSS = rf"(?:(?:the )?{_LOST} (?:of )?PERT|(?:the )?PERT {_LOST})"
+_ANSWER = (
+    r"(?:the |my )?(?:(?:final|predicted|expected|regulatory|net|overall|best|most \w+) )*"
+    rf"(?:answer|outcome|effect|prediction|label|result)(?: of {_LOSS})?(?: on GENE)?"
+)
 _CONCLUSION = re.compile(
     rf"(?P<hence>{_HENCE}*)"
-    rf"(?:{_TARGET} {_IS}|(?:the |my )?"
-    r"(?:final |predicted |expected |most likely |regulatory |net )*"
-    r"(?:answer|outcome|effect|prediction|label|result)(?: on GENE)?"
-    r"(?: (?:is|would be|should be))?:? )?"
-    r"V"
-    r"(?: (?:upon|after|following|in response to|by|with) (?:the |its |this )?(?:PERT )?"
-    r"(?:crispri )?(?:knockdown|loss|depletion|silencing|repression)(?: of PERT)?)?"
+    # the answer is that / GENE is / the answer: / the loss of PERT leads to
+    rf"(?:(?:{_ANSWER} is (?:likely |probably )?that )?{_TARGET} {_IS}"
+    rf"|{_ANSWER}(?: (?:is|would be|should be)(?: (?:most )?likely| probably)?)?:? "
+    rf"|(?P<acts>{_LOSS} (?:(?:would|will|should|likely|most|is|expected|predicted|to) )*"
+    r"(?:leads?|results?|causes?|produces?)(?: to| in)? (?:an? |the )?))?"
+    rf"V(?(acts) of {_TARGET})"
+    r"(?: (?:upon|after|following|in response to|by|with) "
+    rf"(?:(?:(?:its|this|the) )?{_LOST}|{_LOSS}))?"
     r"(?: in (?:these |this |the )?(?:CELL )?(?:cells?|context|cell lines?|line))?[ .!]*"
 )
 
@@ -200,8 +228,10 @@ def _marked(normalised: str, question: Question) -> str:
         ("PERT", normalise(question.pert)),
         ("CELL", normalise(question.cell_line)),
     ):
-        for end in reversed(list(_places(normalised, name))):
-            normalised = normalised[: end - len(name)] + mark + normalised[end:]
+        starts = [end - len(name) for end in _places(normalised, name)]
+        ends = [0, *(start + len(name) for start in starts)]
+        parts = zip(ends, [*starts, len(normalised)], strict=True)
+        normalised = mark.join(normalised[start:end] for start, end in parts)
     return normalised
 
 

@@ -120,8 +120,12 @@ def write_traces(traces: pl.DataFrame, path: Path | str) -> None:
     unknown = sorted(set(traces.columns) - set(TRACE_SCHEMA))
     if unknown:
         raise ValueError(f"not columns of a trace: {', '.join(unknown)}")
-    with whole_file(path) as place:
-        writers[path.suffix](_complete(traces), place)
+    try:
+        with whole_file(path) as place:
+            writers[path.suffix](_complete(traces), place)
+    except pl.exceptions.ComputeError as error:
+        # What polars makes of a full disk.
+        raise InputError(f"cannot be written: {error}", file=path) from None
 
 
 def read_traces(path: Path | str) -> pl.DataFrame:

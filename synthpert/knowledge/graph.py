@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from synthpert.errors import InputError
 from synthpert.knowledge.indexing import GeneIndex, Rows
 from synthpert.knowledge.sources import EdgeList, NameTable, SetTable, knowledge_files, read_source
 
@@ -148,13 +149,15 @@ class Knowledge:
             folder: The folder; None as in `find_knowledge`.
 
         Raises:
-            InputError: If there is no such folder, it is empty, or a file in it is no knowledge
-                file.
+            InputError: If there is no such folder, it is empty, a file in it is no knowledge
+                file, or none of them has a gene.
         """
         place, why = _find_knowledge(folder)
         files = knowledge_files(place)
         knowledge = cls([read_source(path) for path in files], fingerprint(files))
-        logger.info("knowledge from %s (%s)", place, why)
+        if not len(knowledge.index):
+            raise InputError("no gene in these files", file=place, expected="gene symbols")
+        logger.info("knowledge from %s (%s): %s genes", place, why, f"{len(knowledge.index):,}")
         return knowledge
 
     def full_name(self, gene: str) -> Named | None:

@@ -61,7 +61,7 @@ def connection(path: Connection) -> str:
     """
     if path.distance is None:
         return "more than three steps apart in the network"
-    through = f", through {path.through}" if path.through else ""
+    through = f", through {_plain(path.through)}" if path.through else ""
     return f"{_STEPS[path.distance]} in the network{through}"
 
 
@@ -114,8 +114,9 @@ def rate(gene: str, cell_line: str, counts: NDArray[np.int64]) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name in which no bracket looks like a source or like a tag of a reply."""
-    return " ".join(_BRACKETS.sub(" ", name.replace("_", " ")).split())
+    """A name in which no bracket looks like a source or a tag, and no character is out of sight."""
+    seen = "".join(each if each.isprintable() else " " for each in name.replace("_", " "))
+    return " ".join(_BRACKETS.sub(" ", seen).split())
 
 
 def _every(total: int) -> str:

@@ -101,7 +101,8 @@ def knowledge_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "no such folder"
         raise InputError(what, file=folder, expected="a folder with knowledge files")
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    # A link to nothing is listed, so that reading it says that it is one.
+    files = sorted(path for path in folder.iterdir() if path.is_file() or not path.exists())
     files = [path for path in files if not _NOTES.search(path.name)]
     if not files:
         raise InputError("no knowledge file in this folder", file=folder, expected=_ACCEPTED)
@@ -117,7 +118,7 @@ def read_source(path: Path) -> SetTable | EdgeList | NameTable:
     Raises:
         InputError: If it is none of these, or a row of it is broken.
     """
-    plain = path.name.removesuffix(".gz")
+    plain = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
     stem, _, suffix = plain.rpartition(".")
     suffix = f".{suffix.lower()}"
     if suffix in _SET_FILES:
@@ -126,7 +127,11 @@ def read_source(path: Path) -> SetTable | EdgeList | NameTable:
     if separator is None:
         raise InputError("no knowledge file", file=path, expected=_ACCEPTED)
     table = read_text_table(path, [], separator)
-    return _recognise(table.rename({name: name.lower() for name in table.columns}), path, stem)
+    names = [name.lower() for name in table.columns]
+    for name in table.columns:
+        if names.count(name.lower()) > 1:
+            raise InputError("column stands twice", file=path, row=1, column=name)
+    return _recognise(table.rename(dict(zip(table.columns, names, strict=True))), path, stem)
 
 
 def _recognise(table: pl.DataFrame, path: Path, source: str) -> SetTable | EdgeList | NameTable:
@@ -230,7 +235,7 @@ def _text(path: Path) -> str:
     try:
         raw = path.read_bytes()
         raw = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
-        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"cannot be read: {error}", file=path) from None
     except UnicodeDecodeError:

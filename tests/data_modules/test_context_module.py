@@ -34,7 +34,7 @@ def knowledge(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def with_context(base: str, data: Path, where: Evidence, **options: Any) -> QuestionDataModule:
     module = TupleDataModule(data=data, batch_size=5, **options)
-    attach(module, Student(base, "short_context", where, dtype="float32"))
+    attach(module, Student(base, "short_context", evidence=where, dtype="float32"))
     return module
 
 
@@ -70,7 +70,7 @@ def test_an_example_that_evidence_makes_too_long_is_refused_before_training(
     base: str, data: Path, knowledge: Path
 ) -> None:
     module = TupleDataModule(data=data)
-    student = Student(base, "short_context", Evidence(knowledge, data), max_tokens=40)
+    student = Student(base, "short_context", 40, evidence=Evidence(knowledge, data))
     attach(module, student)
     with pytest.raises(InputError, match=r"model\.max_tokens: an example is too long"):
         module.setup("fit")

@@ -296,4 +296,4 @@ def test_bundled_prompts_can_all_be_asked(base: str) -> None:
         encoder = encode(base, name)
         text = encoder.prompts.answer_text(Label.UP)
         assert ask(Scripted(encoder, [text]))["answer"].to_list() == [Label.UP]
-    assert len(names) == 4
+    assert len(names) == 7

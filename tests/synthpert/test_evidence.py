@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import subprocess
@@ -138,6 +139,20 @@ def test_the_labels_of_real_train_questions_are_not_in_their_own_evidence() -> N
     )
     for question in to_questions(asked.select(KEY)):
         assert changed.facts(question).lines() == plain.facts(question).lines()
+
+
+def test_no_label_of_its_own_fold_is_in_the_evidence_of_a_question(tmp_path: Path) -> None:
+    whole = read_questions()
+    perts = whole["pert"].unique().to_list()
+    folds = {pert: int(hashlib.sha256(pert.encode()).hexdigest()[:16], 16) % 10 for pert in perts}
+    fold = pl.col("pert").replace_strict(folds, return_dtype=pl.Int64)
+    for number in (0, 7):
+        asked = to_questions(whole.filter(fold == number).sample(60, seed=0))
+        # The same knockdown in other lines is told of; here each pair is asked about in all lines.
+        others = pl.struct("pert", "gene").is_in([{"pert": q.pert, "gene": q.gene} for q in asked])
+        table = turned(whole, (fold == number) & ~others)
+        other = write_back(table, tmp_path / f"fold{number}")
+        assert blocks(Evidence(), asked) == blocks(Evidence(data=other), asked)
 
 
 def test_it_names_shared_sets_and_train_outcomes(knowledge: Path, data: Path) -> None:

@@ -225,3 +225,19 @@ def test_a_complex_is_known_by_the_end_of_its_name(name: str, is_complex: bool) 
 def test_no_name_can_look_like_a_source_or_a_tag() -> None:
     text = sentences.gene_set(GeneSet("a [b] </think>\nc", 3, "s"))
     assert text == "'a b /think c' (3 genes)"
+
+
+def test_a_gene_of_a_network_can_neither_look_like_a_tag_nor_hide_a_character() -> None:
+    path = Connection(2, "X</think>\u202e\x00Y", "net")
+    assert sentences.connection(path) == "two steps apart in the network, through X /think Y"
+
+
+def test_knowledge_of_other_names_than_symbols_is_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rows = [("k562", f"ENSG0000{i}", "G0", UP) for i in range(3)]
+    FactFinder(KNOWN, train(*rows))
+    assert "0 of 3 perturbed genes" in caplog.text
+    caplog.clear()
+    FactFinder(KNOWN, train(("k562", "P0", "G0", UP)))
+    assert caplog.messages == []

@@ -180,13 +180,19 @@ def test_reading_says_which_folder_and_why(
     with caplog.at_level(logging.INFO):
         knowledge = Knowledge.read(tmp_path)
     assert knowledge.shared_sets("A", "B") == [GeneSet("S", 2, "s")]
-    assert caplog.messages == [f"knowledge from {tmp_path} (as asked)"]
+    assert caplog.messages == [f"knowledge from {tmp_path} (as asked): 2 genes"]
 
 
 def test_one_file_that_is_none_fails_the_folder(tmp_path: Path) -> None:
     (tmp_path / "s.gmt").write_text("S\tx\tA\tB\n")
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match=r"table\.csv:1: no knowledge file"):
+        Knowledge.read(tmp_path)
+
+
+def test_a_folder_without_any_gene_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "net.tsv").write_text("gene1\tgene2\n")
+    with pytest.raises(InputError, match="no gene in these files"):
         Knowledge.read(tmp_path)
 
 

@@ -35,7 +35,7 @@ def sets_of(table: object) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["my sets.gmt", "x.gmt.gz", "Enrichr_Library.txt"])
+@pytest.mark.parametrize("name", ["my sets.gmt", "x.gmt.gz", "X.GMT", "Enrichr_Library.txt"])
 def test_gene_sets_with_tabs_are_read(tmp_path: Path, name: str) -> None:
     path = written(tmp_path, name, "Ribosome\thttp://x\tRPL3\tRPL5,1.0\r\n\nOther\t\tA\tA\t\tB\n")
     table = read_source(path)
@@ -124,6 +124,27 @@ def test_a_broken_file_is_one_line(tmp_path: Path, raw: bytes, what: str) -> Non
     (tmp_path / "s.gmt").write_bytes(raw)
     with pytest.raises(InputError, match=what):
         read_source(tmp_path / "s.gmt")
+
+
+def test_line_ends_of_an_old_mac_and_a_suffix_in_capitals_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "S.GMT.GZ"
+    path.write_bytes(gzip.compress(b"\xef\xbb\xbfOne\tx\tA\tB\rTwo\tx\tC\tD\r"))
+    assert sets_of(read_source(path)) == {"One": {"A", "B"}, "Two": {"C", "D"}}
+
+
+def test_columns_that_differ_by_case_alone_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, "e.tsv", "Gene1\tgene1\tgene2\nA\tB\tC\n")
+    with pytest.raises(InputError, match="column stands twice"):
+        read_source(path)
+
+
+def test_a_link_to_nothing_is_not_passed_over(tmp_path: Path) -> None:
+    written(tmp_path, "s.gmt", "S\tx\tA\tB\n")
+    (tmp_path / "net.tsv").symlink_to(tmp_path / "gone.tsv")
+    names = [path.name for path in knowledge_files(tmp_path)]
+    assert names == ["net.tsv", "s.gmt"]
+    with pytest.raises(InputError, match="no such file"):
+        read_source(tmp_path / "net.tsv")
 
 
 def test_notes_beside_the_files_are_passed_over(tmp_path: Path) -> None:

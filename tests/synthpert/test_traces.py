@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -275,3 +277,27 @@ def test_selecting_from_no_traces_gives_none() -> None:
 def test_an_unknown_grade_is_refused() -> None:
     with pytest.raises(InputError, match=r"unknown grade \(got 'superb'; expected excellent"):
         select(table(full()), ["superb"])
+
+
+def test_a_full_disk_is_an_error_of_one_line_and_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "traces.parquet"
+    write_traces(pl.DataFrame([minimal()]), path)
+    before = path.read_bytes()
+    program = """
+import resource, signal, sys
+import polars as pl
+from synthpert.errors import InputError
+from synthpert.traces import write_traces
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+table = pl.DataFrame({"pert": [str(i) for i in range(200_000)]})
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    write_traces(table, sys.argv[1])
+except InputError as error:
+    sys.exit(0 if "cannot be written" in str(error) and chr(10) not in str(error) else 1)
+sys.exit(2)
+"""
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", program, str(path)], check=True, cwd=root)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

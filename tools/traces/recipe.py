@@ -55,6 +55,8 @@ class Recipe:
         """
         evidence = Evidence(settings.knowledge, settings.data, settings.split)
         prompts = load_prompts(settings.prompts, evidence)
+        # Reads the evidence, so that what is wrong with it is said before anything is asked.
+        prompts.prompt_id  # noqa: B018
         needed = ["predictor_system" if settings.label_blind else "generator_system"]
         needed += ["critic_system", "critic_user"] if settings.critics else []
         for name in needed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 
 # LiteLLM's own retries multiply with ours, and one call is one reply here.
 _OURS = (
-    *("model", "messages", "stream", "n", "num_retries", "max_retries", "retry_policy"),
+    *("model", "messages", "stream", "n", "best_of", "num_retries", "max_retries", "retry_policy"),
     *("fallbacks", "context_window_fallback_dict", "mock_response", "caching", "logger_fn"),
 )
-_SECRET = re.compile(r"key|secret|password|credential|header|_token$|^authorization$", re.I)
+_SECRET = re.compile(r"key|secret|password|credential|header|(_|^)token$|^authorization$", re.I)
+# They bound what a reply may cost.
+_COUNTS = ("max_tokens", "max_completion_tokens")
 # Forms of the kept traces beside the file itself.
 ALSO = ("messages", "csv")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
@@ -135,10 +138,14 @@ class Settings:
     json: bool = False
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            # YAML has words for infinity and for no number.
+            if isinstance(value, float) and not math.isfinite(value):
+                raise _wrong(name, "not a number", value, "a number")
         for name in ("samples", "attempts"):
             if getattr(self, name) < 1:
                 raise _wrong(name, "too small", getattr(self, name), "1 or more")
-        for name in ("least_words", "backoff", "poll"):
+        for name in ("least_words", "backoff", "poll", "seed"):
             if getattr(self, name) < 0:
                 raise _wrong(name, "negative", getattr(self, name), "0 or more")
         for name in ("budget", "target_kept"):
@@ -219,17 +226,24 @@ def check_model(role: str, model: Model) -> None:
     Raises:
         InputError: If a parameter is a secret or ours to set, or a limit or price makes no sense.
     """
-    for name in model.parameters:
+    extra = model.parameters.get("extra_body") or {}
+    if not isinstance(extra, dict):
+        raise _wrong(f"{role}.parameters", "extra_body is no mapping", extra, "names and values")
+    for name, value in [*model.parameters.items(), *extra.items()]:
         if name in _OURS:
             raise _wrong(f"{role}.parameters", "set by this tool", name, "other parameters")
         if _SECRET.search(name):
             expected = "the key in the environment; its variable's name as key_from, if unusual"
             raise _wrong(f"{role}.parameters", "keys are not written down", name, expected)
+        if name in _COUNTS and value is not None and (type(value) is not int or value < 1):
+            raise _wrong(f"{role}.parameters.{name}", "wrong number", value, "1 or more")
+        if name == "timeout" and (type(value) not in (int, float) or not 0 < value < math.inf):
+            raise _wrong(f"{role}.parameters.{name}", "wrong number", value, "seconds")
     for name in ("in_flight", "requests_per_minute", "tokens_per_minute"):
         if (value := getattr(model, name)) is not None and value < 1:
             raise _wrong(f"{role}.{name}", "too small", value, "1 or more")
     for name in ("input_price", "output_price"):
-        if (price := getattr(model, name)) is not None and not price >= 0:
+        if (price := getattr(model, name)) is not None and not 0 <= price < math.inf:
             raise _wrong(f"{role}.{name}", "not a price", price, "US$ per million tokens")
 
 

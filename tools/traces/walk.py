@@ -6,7 +6,7 @@ from a model or from the journal; prompts, parsers and the keep rule are applied
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,22 @@ def walk(recipe: Recipe, question: Question, label: Label, sample: int) -> Walk:
     if reason is not None:
         return Outcome(reason)
     return Outcome(None, _trace(recipe, asked, told, answer, verdicts))
+
+
+def outcome_of(steps: Walk, answer: Callable[[str], Reply | None]) -> Outcome:
+    """Take a walk to its end with replies that are there already.
+
+    Args:
+        steps: A walk that has not begun.
+        answer: Looks a reply up by its call's key.
+    """
+    call = next(steps)
+    try:
+        while True:
+            call = steps.send(answer(call.key))
+    except StopIteration as end:
+        outcome: Outcome = end.value
+        return outcome
 
 
 def read_reply(call: Call, reply: Reply) -> Reading:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from synthpert.errors import InputError, StoppedError
 from synthpert.prompts import Message
 from synthpert.questions import Label, Question
 from tools.traces.asking import Asker, open_lanes
+from tools.traces.asking.limits import strictest
 from tools.traces.asking.money import Budget, Price
 from tools.traces.engines.engine import FailedError, RefusedError
 from tools.traces.journal import Journal
@@ -109,6 +110,23 @@ def test_failures_are_asked_again_only_so_often(tmp_path: Path) -> None:
     assert done.replies == [None]
     assert done.states == {"failed": 3}
     assert done.stopped is None
+
+
+def test_what_may_be_billed_without_a_reply_counts_in_the_budget(tmp_path: Path) -> None:
+    model = Scripted([FailedError("time-out", may_be_billed=True)])
+    done = run(tmp_path, model, budget=3.5, attempts=10)
+    assert len(model.times) == 3
+    assert done.spent == pytest.approx(3.0)
+    assert isinstance(done.stopped, StoppedError)
+
+
+def test_those_who_share_a_provider_keep_the_strictest_limits() -> None:
+    critic = replace(MODEL, in_flight=3, requests_per_minute=60)
+    lanes = open_lanes([MODEL, critic], lambda model: Scripted([HI], model=model))
+    pace = lanes[MODEL.identity].pace
+    assert pace is lanes[critic.identity].pace
+    assert pace.limit == 3
+    assert strictest([MODEL, critic]).requests_per_minute == 60
 
 
 def test_a_refusal_is_not_asked_again(tmp_path: Path) -> None:

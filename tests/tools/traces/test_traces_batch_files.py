@@ -81,7 +81,13 @@ def test_the_limits_are_those_of_the_provider() -> None:
 
 def test_what_only_a_client_is_told_is_not_sent() -> None:
     told = MODEL.parameters | {"temperature": 1.0, "extra_body": {"top_k": 2}}
-    assert sent_parameters(Model("a/b", told)) == {"max_tokens": 5, "temperature": 1.0, "top_k": 2}
+    sent = {"max_tokens": 5, "temperature": 1.0, "top_k": 2}
+    assert sent_parameters(Model("openai/stub", told)) == sent
+
+
+def test_a_reasoning_model_is_told_its_longest_reply_under_the_name_that_it_takes() -> None:
+    model = Model("openai/gpt-5.6-terra", {"max_tokens": 5})
+    assert sent_parameters(model) == {"max_completion_tokens": 5}
 
 
 def test_a_reply_is_word_for_word_and_at_the_price_of_batches() -> None:

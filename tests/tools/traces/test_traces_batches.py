@@ -282,7 +282,7 @@ def test_the_key_goes_along_and_a_wrong_one_stops_the_run(
 
 def test_the_budget_splits_the_calls_and_is_not_exceeded(tmp_path: Path) -> None:
     with BatchStub(then=echo) as stub:
-        run = Run(tmp_path, stub, 20, max_tokens=8)
+        run = Run(tmp_path, stub, 10, max_tokens=8)
         bound = Price(2e-6, 8e-6).bound(call(run.model, 0).messages, run.model.parameters)
         budget = 2.1 * bound
         with pytest.raises(StoppedError, match="the budget of US"):
@@ -291,6 +291,16 @@ def test_the_budget_splits_the_calls_and_is_not_exceeded(tmp_path: Path) -> None
         with Journal(run.path) as journal:
             assert bound < journal.spent() <= budget
         assert max(batch.facts["request_counts"]["total"] for batch in stub.batches.values()) == 2
+        assert all(run.go(budget=1.0))
+
+
+def test_scraps_of_a_budget_are_not_sent_one_by_one(tmp_path: Path) -> None:
+    with BatchStub(then=echo) as stub:
+        run = Run(tmp_path, stub, 40, max_tokens=8)
+        bound = Price(2e-6, 8e-6).bound(call(run.model, 0).messages, run.model.parameters)
+        with pytest.raises(StoppedError, match="the budget of US"):
+            run.go(budget=2.1 * bound)
+        assert len(stub.batches) == 1
         assert all(run.go(budget=1.0))
 
 

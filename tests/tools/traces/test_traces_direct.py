@@ -130,7 +130,17 @@ def test_a_completion_without_usage_costs_an_unknown_sum_unless_it_is_free() -> 
     assert cost_of(3, 5, Price(1.0, 2.0, 0.5, 1.0), batch=True) == 6.5
 
 
-@pytest.mark.parametrize("body", [{"choices": ["x"]}, {"choices": [{"message": None}]}, {}])
+@pytest.mark.parametrize("told", [-11, 0, 10**30, "11", 7.5, True, {"a": 1}, float("nan")])
+def test_usage_that_cannot_be_right_is_no_usage(told: object) -> None:
+    usage = {"prompt_tokens": told, "completion_tokens": told}
+    body = {"choices": [{"message": {"content": "a"}}], "usage": usage}
+    assert read_completion(body, Price(1.0, 1.0)) == Reply("a", "no choice")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"choices": ["x"]}, {"choices": [{"message": None}]}, {"choices": [{"message": "a"}]}, {}],
+)
 def test_an_odd_completion_is_an_empty_reply(body: dict[str, Any]) -> None:
     assert read_completion(body | {"usage": []}, Price(1.0, 1.0)) == Reply("", "no choice")
 

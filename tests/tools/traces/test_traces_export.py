@@ -66,6 +66,26 @@ def test_what_is_kept_and_what_is_not_add_up(
     assert "1 without a reply yet (not_answered 1): `traces make` asks them" in caplog.messages
 
 
+def test_a_critics_reply_on_two_equal_thoughts_is_paid_for_once(settings: Settings) -> None:
+    settings = replace(settings, samples=2)
+    recipe = Recipe.of(settings)
+    question, label = DRAWN[0]
+    again = recipe.teacher_call(question, label, 1)
+
+    async def write(journal: Journal) -> None:
+        row = await journal.start(again)
+        said = Reply(taught(question)[1], "stop", 10, 5, 0.5)
+        await journal.finish(row, State.ANSWERED, 0.1, reply=said)
+
+    with filled(settings, recipe) as journal:
+        asyncio.run(write(journal))
+        export(settings, journal, recipe, DRAWN)
+    card = settings.out.with_suffix(".card.md").read_text()
+    assert read_traces(settings.out)["gene"].to_list() == ["G0", "G2", "G0"]
+    assert "| critic | offline/template | 3 | 30 | 15 | 1.5000 | 0 |" in card
+    assert "| teacher | offline/template | 4 | 40 | 20 | 2.0000 | 0 |" in card
+
+
 def test_the_funnel_of_the_journal_alone_counts_the_same(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -141,7 +161,10 @@ def test_a_push_without_a_token_is_refused_before_anything_is_written(
 ) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
     recipe = Recipe.of(settings)
-    with filled(settings, recipe) as journal, pytest.raises(InputError, match="HF_TOKEN: no token"):
+    with (
+        filled(settings, recipe) as journal,
+        pytest.raises(InputError, match="the hub wants a token"),
+    ):
         export(replace(settings, push="ada/traces"), journal, recipe, DRAWN)
     assert not settings.out.exists()
 

@@ -133,11 +133,21 @@ def test_a_refusal_is_one_line_without_the_token(
     assert TOKEN not in str(caught.value)
 
 
+@pytest.mark.parametrize("told", [{}, {"url": None}, []])
+def test_an_answer_that_is_not_the_hubs_is_one_line(
+    hub: Hub, made: tuple[list[Path], Path], monkeypatch: pytest.MonkeyPatch, told: object
+) -> None:
+    monkeypatch.setattr(hub, "answer", lambda *_: told)
+    with pytest.raises(StoppedError, match="ada/traces: not pushed: ") as caught:
+        push("ada/traces", *made)
+    assert "\n" not in str(caught.value)
+
+
 def test_without_a_token_nothing_is_sent(
     hub: Hub, made: tuple[list[Path], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", " ")
-    with pytest.raises(InputError, match="HF_TOKEN: no token for the hub"):
+    with pytest.raises(InputError, match="the hub wants a token"):
         push("ada/traces", *made)
     assert not hub.tokens
 

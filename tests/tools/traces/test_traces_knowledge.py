@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from synthpert.answers import Grade, ParseStatus, parse_answer, parse_grade
 from synthpert.errors import InputError
 from synthpert.gates import gate
-from synthpert.knowledge import Knowledge, TrainOutcomes
+from synthpert.knowledge import Kind, Knowledge, TrainOutcomes
 from synthpert.prompts import load_prompts
 from synthpert.questions import Label, Question, read_questions, split_questions, to_questions
 from tools.traces.offline import template
@@ -144,6 +144,43 @@ def test_a_fact_under_another_source_or_denied_is_wrong(
     assert check(facts, f"{fact.sentence} [elsewhere].").wrong == 1
     assert check(facts, f"It is not so that {fact.sentence} [{fact.source}].").wrong == 1
     assert check(facts, str(fact)).borne_out == (fact,)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "It is false that {said}.",
+        "{pert} degrades {gene} and cures cancer, and {said}.",
+        "Contrary to the claim that {said}.",
+        "TP53 drives MYC, and {said}.",
+    ],
+)
+def test_a_claim_beside_a_fact_is_not_borne_out_by_its_source(
+    teacher: KnowledgeTeacher, asked: list[tuple[Question, Label]], around: str
+) -> None:
+    question = asked[0][0]
+    facts = teacher.finder.facts(question)
+    for fact in facts.facts:
+        said = f"{fact.sentence} [{fact.source}]"
+        text = around.format(said=said, pert=question.pert, gene=question.gene)
+        assert check(facts, text).borne_out == ()
+        assert check(facts, f"Moreover, {said}.").borne_out == (fact,)
+
+
+def test_a_fact_on_two_genes_is_not_one_on_two_others(teacher: KnowledgeTeacher) -> None:
+    facts = teacher.finder.facts(Question("k562", "RPL3", "RPL5"))
+    for fact in facts.of(Kind.SET, Kind.NETWORK):
+        text = str(fact).replace("RPL3", "TP53")
+        assert (check(facts, text).borne_out, check(facts, str(fact)).wrong) == ((), 0)
+
+
+@pytest.mark.parametrize("claim", ["So RPL3 eats TP{}.", "Knockdown of RPL3 wakes TP{}."])
+def test_a_thought_of_conclusions_and_premises_alone_is_not_free(
+    teacher: KnowledgeTeacher, claim: str
+) -> None:
+    facts = teacher.finder.facts(Question("k562", "RPL3", "RPL5"))
+    text = " ".join(claim.format(number) for number in range(20))
+    assert check(facts, text).unsourced >= 16
 
 
 def test_a_fluent_text_without_sources_is_terrible(teacher: KnowledgeTeacher) -> None:

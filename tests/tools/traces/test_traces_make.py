@@ -158,7 +158,7 @@ def test_samples_ask_each_question_so_often(here: Path) -> None:
         (Answer(status=429), 25, "failed"),
         (Answer(status=500), 25, "failed"),
         (Answer(status=400), 23, "refused"),
-        (Answer("late", delay=0.6), 25, "failed"),
+        (Answer("late", delay=4.0), 25, "failed"),
         (Answer("", finish_reason="length"), 23, "answered"),
     ],
 )
@@ -166,7 +166,7 @@ def test_requests_for_each_trouble_with_the_first_reply(
     here: Path, answer: Answer, requests: int, state: str
 ) -> None:
     with Stub(answer) as stub:
-        impatient = model(stub, in_flight=1, timeout=0.3)
+        impatient = model(stub, in_flight=1, timeout=3)
         make(stub, teacher=impatient, critics=[impatient])
         assert len(stub.bodies) == requests
     assert journal_states()[0] == state
@@ -229,6 +229,23 @@ def test_a_target_ends_the_asking(here: Path) -> None:
         kept = make(stub, questions=100, target_kept=10, in_flight=2, grades="excellent,good")
         assert len(stub.bodies) < 60
     assert 10 <= len(kept) <= 12
+
+
+def test_a_target_that_is_reached_asks_nothing_more_of_what_got_no_reply(here: Path) -> None:
+    with Stub(Answer(status=400)) as stub:
+        first = make(stub, questions=100, target_kept=10, in_flight=2)
+        count = len(stub.bodies)
+        assert make(stub, questions=100, target_kept=10, in_flight=2).equals(first)
+        assert len(stub.bodies) == count
+
+
+def test_a_second_run_is_refused_before_it_reads_anything(here: Path) -> None:
+    with (
+        Stub() as stub,
+        Journal(Path("runs/traces/journal.sqlite"), write=True),
+        pytest.raises(StoppedError, match="another run is writing"),
+    ):
+        make(stub, data="no-such-folder")
 
 
 def test_a_budget_ends_the_asking_and_more_money_goes_on(here: Path) -> None:
@@ -354,7 +371,7 @@ def test_a_refusal_is_said_and_leaves_no_empty_file(
 ) -> None:
     with (
         Stub(then=lambda body: Answer(status=400, error={"message": "top_k?"})) as stub,
-        pytest.raises(InputError, match="no reply with these settings"),
+        pytest.raises(StoppedError, match="no call got a reply"),
     ):
         make(stub)
     assert "teacher openai/stub gave no reply" in caplog.text

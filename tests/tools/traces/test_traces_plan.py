@@ -188,6 +188,16 @@ def test_a_batch_takes_a_day_for_each_model(
     assert "Time: 2 x 24 hours at most" in shown(settings(tmp_path, batch=True), capsys)
 
 
+def test_a_budget_that_holds_back_a_part_of_a_batch_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bounded = replace(PRICED, parameters={"max_tokens": 4000})
+    given = settings(tmp_path, teacher=bounded, critics=[bounded], budget=1.5, batch=True)
+    text = shown(given, capsys)
+    assert "for a batch; more where the budget splits it." in text
+    assert "so 76 at once" in text
+
+
 def test_offline_models_cost_and_assume_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

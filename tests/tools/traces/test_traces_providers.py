@@ -199,6 +199,12 @@ def test_a_known_price_is_counted() -> None:
     assert ask(Answer("hi"), "openai/gpt-4o").cost == pytest.approx(price.cost(11, 7))
 
 
+def test_one_given_price_is_what_a_reply_is_booked_at() -> None:
+    price = price_of(Model("openai/gpt-4o", output_price=1000.0))
+    reply = ask(Answer("hi"), "openai/gpt-4o", output_price=1000.0)
+    assert reply.cost == pytest.approx(price.cost(11, 7))
+
+
 def test_a_given_price_wins_over_the_map() -> None:
     given = {"input_price": 1.0, "output_price": 2.0}
     assert price_of(Model("openai/gpt-4o", **given)) == Price(1e-6, 2e-6, None, None, 16384)

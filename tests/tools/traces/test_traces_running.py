@@ -103,6 +103,26 @@ def test_what_stops_the_run_is_raised_and_engines_are_closed(tmp_path: Path) -> 
     assert echo.closed == 1
 
 
+def test_an_error_in_a_walk_is_raised_as_it_is(tmp_path: Path) -> None:
+    def broken() -> Steps:
+        yield call("a")
+        raise InputError("no such folder")
+
+    with (
+        Journal(tmp_path / "j.sqlite", write=True) as journal,
+        pytest.raises(InputError, match="no such folder"),
+    ):
+        run(
+            journal,
+            [MODEL],
+            [broken(), *map(twice, "bcdefgh")],
+            lambda result: True,
+            lambda call, reply: Reading("ok"),
+            total=8,
+            engine_of=lambda _: Echo(),
+        )
+
+
 def test_walks_are_drawn_only_as_they_are_needed(tmp_path: Path) -> None:
     ahead: list[int] = []
     echo = Echo()

@@ -15,6 +15,9 @@ import yaml
 from chat_stub import Answer, Body, Stub, sensible
 from test_traces_make import ROOT, model, write_data
 
+from synthpert.errors import StoppedError
+from tools.traces.journal import Journal
+
 CANARY = "sk-canary-5f0e1d2c3b4a5968778695a4b3c2d1e0"
 NO_SOCKET = """
 import socket, sys
@@ -136,3 +139,12 @@ def test_a_plan_needs_no_socket_and_no_key(here: Path) -> None:
     )
     assert told.returncode == 0, told.stderr
     assert "teacher" in told.stdout
+
+
+def test_a_journal_is_locked_under_its_links_too(tmp_path: Path) -> None:
+    (tmp_path / "link.sqlite").symlink_to(tmp_path / "j.sqlite")
+    with (
+        Journal(tmp_path / "j.sqlite", write=True),
+        pytest.raises(StoppedError, match="another run is writing"),
+    ):
+        Journal(tmp_path / "link.sqlite", write=True)

@@ -85,6 +85,14 @@ def test_a_share_of_the_questions_is_a_number_below_one() -> None:
         (["--out", "traces.csv"], "out: traces are written by suffix"),
         (["--teacher.parameters", "{n: 3}"], "teacher.parameters: set by this tool"),
         (["--critics", "[{parameters: {stream: true}}]"], "critics.0.parameters: set by this tool"),
+        (["--seed=-1"], "seed: negative"),
+        (["--teacher.parameters", "{max_tokens: many}"], "max_tokens: wrong number"),
+        (["--teacher.parameters", "{max_completion_tokens: -5}"], "tokens: wrong number"),
+        (["--teacher.parameters", "{timeout: soon}"], "timeout: wrong number"),
+        (["--teacher.parameters", "{extra_body: [1]}"], "extra_body is no mapping"),
+        (["--teacher.parameters", "{extra_body: {n: 3}}"], "set by this tool"),
+        (["--teacher.parameters", "{extra_body: {api_key: x}}"], "keys are not written down"),
+        (["--teacher.parameters", "{token: x}"], "keys are not written down"),
         (["--teacher.name", "x"], "name"),
         (["--config", "no-such.yaml"], "no-such.yaml"),
     ],
@@ -94,6 +102,14 @@ def test_what_is_wrong_is_said_in_one_line(flags: list[str], what: str) -> None:
         read_settings("make", flags)
     assert what in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["budget: .inf", "questions: .nan", "poll: .nan", "backoff: .inf"])
+def test_what_yaml_takes_for_a_number_and_is_none_is_an_error(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "traces.yaml"
+    path.write_text(line)
+    with pytest.raises(InputError, match="not a number"):
+        read_settings("make", ["--config", str(path)])
 
 
 def test_a_config_with_an_unknown_key_is_an_error(tmp_path: Path) -> None:

@@ -73,6 +73,19 @@ def test_attempts_are_counted_by_state(tmp_path: Path, capsys: pytest.CaptureFix
         assert f"| teacher | a/b | {state} | {number} | – | – | – | 0 |" in text
 
 
+def test_what_may_yet_be_billed_is_told_beside_the_costs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(journal=tmp_path / "j.sqlite", json=True)
+    call, _, _ = attempt("teacher", State.SENT)
+    with Journal(settings.journal, write=True) as journal:
+        asyncio.run(journal.start(call, reserved=0.25))
+        status(settings, journal)
+        assert json.loads(capsys.readouterr().out)["spent"] == 0.25
+        status(replace(settings, json=False), journal)
+        assert "what may yet be billed: US$ 0.2500." in capsys.readouterr().out
+
+
 def some() -> list[Try]:
     """Two right replies of which one is graded, a wrong one, and a failure."""
     right, wrong = Reply(RIGHT, "stop"), Reply("<answer>unchanged</answer>", "stop")
@@ -105,6 +118,7 @@ def test_json_alone_is_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "role": "critic", "model": "a/b", "state": "answered", "attempts": 1,
         "prompt_tokens": None, "completion_tokens": None, "cost": None, "no_price": 1,
     }  # fmt: skip
+    assert told["kept"] == {"grades": ["excellent"], "least_words": 3, "critics": 1}
     assert told["funnel"]["stages"]["kept"] == 1
     (group,) = told["groups"]
     assert (group["cell_line"], group["label"]) == ("k562", "upregulated")

@@ -18,7 +18,7 @@ from tenacity import (
 )
 
 from synthpert.errors import InputError, StoppedError
-from tools.traces.asking.limits import Pace
+from tools.traces.asking.limits import Pace, strictest
 from tools.traces.engines.engine import Engine, FailedError, RefusedError
 from tools.traces.engines.keys import server_of
 from tools.traces.journal.records import State
@@ -72,13 +72,15 @@ def open_lanes(models: Sequence[Model], engine_of: Callable[[Model], Engine]) ->
     Raises:
         InputError: If a model cannot be asked: unknown, shut down, without a price or a key.
     """
-    paces: dict[tuple[str, str | None], Pace] = {}
-    lanes: dict[str, Lane] = {}
+    at: dict[tuple[str, str | None], list[Model]] = {}
     for model in models:
-        place = (model.model, server_of(model))
-        if model.identity not in lanes:
-            pace = paces.setdefault(place, Pace(model))
-            lanes[model.identity] = Lane(engine_of(model), pace)
+        at.setdefault((model.model, server_of(model)), []).append(model)
+    lanes: dict[str, Lane] = {}
+    for group in at.values():
+        pace = Pace(strictest(group))
+        for model in group:
+            if model.identity not in lanes:
+                lanes[model.identity] = Lane(engine_of(model), pace)
     return lanes
 
 

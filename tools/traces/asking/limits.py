@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 from collections import deque
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from aiolimiter import AsyncLimiter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from synthpert.prompts import Message
     from tools.traces.journal import Reply
@@ -183,6 +184,27 @@ class Pace:
     def _expected(self, messages: Sequence[Message]) -> float:
         characters = sum(len(message["content"]) for message in messages)
         return characters / _CHARACTERS_A_TOKEN + self._reply_tokens
+
+
+def strictest(models: Sequence[Model]) -> Model:
+    """Join the limits of those who share one provider's.
+
+    Args:
+        models: The same model of the same provider, each with limits of its own.
+
+    Returns:
+        The first, with the smallest of every limit that is given.
+    """
+
+    def smallest(limits: Iterable[int | None]) -> int | None:
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    return replace(
+        models[0],
+        in_flight=min(model.in_flight for model in models),
+        requests_per_minute=smallest(model.requests_per_minute for model in models),
+        tokens_per_minute=smallest(model.tokens_per_minute for model in models),
+    )
 
 
 def _request_bucket(limit: int | None) -> AsyncLimiter | None:

@@ -19,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from synthpert.errors import InputError, StoppedError
 from tools.traces.asking import Asker, open_lanes
 from tools.traces.asking.money import Budget
 from tools.traces.engines import open_engine
@@ -120,6 +121,13 @@ async def _all(
     heed_signals(asker.stop)
 
     async def work() -> None:
+        try:
+            await take(walks)
+        except (InputError, StoppedError) as error:
+            # Of a walk itself: calls under way still come to their end.
+            asker.stop(error)
+
+    async def take(walks: Iterator[Generator[Call, Reply | None, T]]) -> None:
         for steps in walks:
             call = next(steps)
             while asker.stopped is None:

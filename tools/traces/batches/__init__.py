@@ -29,6 +29,8 @@ T = TypeVar("T")
 _CANCEL_POLL = 5.0
 # Seconds, the bound of the first wait after a trouble.
 _BACKOFF = 5.0
+# Calls. A smaller batch, and less than a tenth of what waits, is left to a run with more money.
+_SCRAP = 50
 # Walks between two turns of the event loop, in which signals and other batches are heard.
 _WALKS_A_TURN = 100
 
@@ -136,6 +138,7 @@ class _Stages(Generic[T]):
         self._parts: dict[tuple[str, str], Part] = {}
         self._spent = 0.0
         self._short = 0.0
+        self._waiting = self._sent = 0
 
     async def run(self, walks: Callable[[], Iterable[Generator[Call, Reply | None, T]]]) -> None:
         """Go on until no walk has a call left that can be sent.
@@ -162,7 +165,7 @@ class _Stages(Generic[T]):
             logger.warning(told, f"{left:,}", self._batches.results.last_error)
 
     async def _stage(self, walks: Iterable[Generator[Call, Reply | None, T]]) -> None:
-        self._short = 0.0
+        self._short, self._waiting = 0.0, 0
         self._spent = self._journal.spent()
         try:
             for place, steps in enumerate(walks):
@@ -174,7 +177,8 @@ class _Stages(Generic[T]):
                 if call is not None and self._batches.takes(call):
                     await self._put(call)
             for part in list(self._parts.values()):
-                await self._send(part)
+                if not self._is_scrap(part):
+                    await self._send(part)
         finally:
             while self._parts:
                 self._parts.popitem()[1].close()
@@ -207,11 +211,13 @@ class _Stages(Generic[T]):
         endpoint = self._endpoints[call.to.identity]
         name = (call.role, call.to.identity)
         part = self._parts.get(name)
-        if self._short or self._batches.is_full(endpoint) or (part and call.key in part.keys):
+        if self._batches.is_full(endpoint) or (part and call.key in part.keys):
             return
         bound = self._bound(endpoint, call)
-        if self._budget is not None and not self._fits(bound or 0.0):
+        if not self._short and not self._fits(bound or 0.0):
             self._short = bound or 0.0
+        if self._short:
+            self._waiting += 1
             return
         if part is None or not part.add(call, bound):
             if part is not None:
@@ -232,6 +238,12 @@ class _Stages(Generic[T]):
         finally:
             part.close()
         self._spent = self._journal.spent()
+        self._sent += 1
+
+    def _is_scrap(self, part: Part) -> bool:
+        """Whether the budget has left so little of a part that it is not worth a day's wait."""
+        enough = min(_SCRAP, (self._waiting + len(part.keys)) / 10)
+        return bool(self._sent and self._short and len(part.keys) < enough)
 
     def _bound(self, endpoint: Endpoint, call: Call) -> float | None:
         """What a call may cost at most; None if it has no bound and needs none."""

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from synthpert.questions import Label, Question
 from tools.traces.engines.completion import read_completion
 from tools.traces.engines.engine import FailedError, RefusedError
+from tools.traces.engines.providers import load, provider_of
 from tools.traces.engines.troubles import error_line, sorted_status
 from tools.traces.journal.records import Call, Reply, State
 
@@ -53,7 +54,7 @@ class Part:
         self.keys: set[str] = set()
         self.file: IO[bytes] = tempfile.TemporaryFile()
         self._facts: IO[bytes] = tempfile.TemporaryFile()
-        self._name = name
+        self._body = {"model": name} | sent_parameters(model)
         self._url = url
         self._most = min(most, MOST_REQUESTS)
 
@@ -72,7 +73,7 @@ class Part:
         Returns:
             Whether it went in.
         """
-        body = {"model": self._name, "messages": call.messages} | sent_parameters(self.model)
+        body = {"messages": call.messages} | self._body
         request = {"custom_id": call.key, "method": "POST", "url": self._url}
         line = json.dumps(request | {"body": body}).encode() + b"\n"
         if len(self.keys) >= self._most or self.bytes + len(line) > MOST_BYTES:
@@ -114,7 +115,16 @@ def sent_parameters(model: Model) -> dict[str, Any]:
     """
     sent = {name: v for name, v in model.parameters.items() if name not in _NOT_SENT}
     extra = sent.pop("extra_body", None) or {}
+    if "max_tokens" in sent:
+        sent = _reply_limit(model, sent.pop("max_tokens")) | sent
     return sent | extra
+
+
+def _reply_limit(model: Model, most: int) -> dict[str, Any]:
+    """Name it as it is named outside batches: OpenAI's reasoning models refuse `max_tokens`."""
+    name, provider = provider_of(model)
+    told = load().get_optional_params(model=name, custom_llm_provider=provider, max_tokens=most)
+    return {each: told[each] for each in ("max_tokens", "max_completion_tokens") if each in told}
 
 
 @dataclass(frozen=True, slots=True)

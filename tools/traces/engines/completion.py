@@ -11,6 +11,8 @@ from tools.traces.journal.records import Reply
 if TYPE_CHECKING:
     from tools.traces.asking.money import Price
 
+# Above this a provider's count is an error of its own.
+_MOST_TOKENS = 10**9
 _INLINE_THOUGHT = re.compile(r"(?:<|\\u003c)\s*think", re.I)
 
 
@@ -29,20 +31,24 @@ def read_completion(body: dict[str, Any], price: Price, *, batch: bool = False) 
         The reply; an empty one where there is no choice, since the request is paid for.
     """
     choice = _first(body.get("choices"))
-    message = choice.get("message") or {}
+    message = choice.get("message")
+    message = message if isinstance(message, dict) else {}
     text, finish_reason = message.get("content"), choice.get("finish_reason") or "no choice"
     if not text and message.get("refusal"):
         text, finish_reason = message["refusal"], "refusal"
     usage = body.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    tokens_in, tokens_out = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    text = writable(text)
+    hidden = writable(message.get("reasoning_content") or message.get("reasoning"))
+    tokens_in = counted(usage.get("prompt_tokens"))
+    tokens_out = counted(usage.get("completion_tokens"), least=bool(text or hidden))
     return Reply(
-        text=writable(text),
+        text=text,
         finish_reason=str(finish_reason),
         prompt_tokens=tokens_in,
         completion_tokens=tokens_out,
         cost=cost_of(tokens_in, tokens_out, price, batch=batch),
-        hidden_thought=writable(message.get("reasoning_content") or message.get("reasoning")),
+        hidden_thought=hidden,
     )
 
 
@@ -72,6 +78,21 @@ def verbatim(message: Any, raw: str) -> tuple[str, str]:  # noqa: ANN401  (a typ
     return text, thought
 
 
+def counted(told: object, *, least: int = 1) -> int | None:
+    """A number of tokens as a provider tells it.
+
+    Args:
+        told: Anything that JSON can hold.
+        least: What it is at least; no request is empty, and no text has no tokens.
+
+    Returns:
+        The number; None for what cannot be one, so that the call counts with its bound.
+    """
+    if not isinstance(told, int) or isinstance(told, bool):
+        return None
+    return told if least <= told <= _MOST_TOKENS else None
+
+
 def cost_of(
     tokens_in: int | None, tokens_out: int | None, price: Price, *, batch: bool = False
 ) -> float | None:
@@ -85,7 +106,7 @@ def cost_of(
     """
     if not price.input and not price.output:
         return 0.0
-    if not isinstance(tokens_in, int) or not isinstance(tokens_out, int):
+    if tokens_in is None or tokens_out is None:
         return None
     return price.cost(tokens_in, tokens_out, batch=batch)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from synthpert.errors import InputError
 from tools.traces.asking.money import Price
 from tools.traces.engines import offline
-from tools.traces.engines.completion import cost_of, verbatim, writable
+from tools.traces.engines.completion import cost_of, counted, verbatim, writable
 from tools.traces.engines.engine import TIMEOUT
 from tools.traces.engines.keys import key_of, server_of
 from tools.traces.engines.troubles import sorted_error
@@ -42,7 +42,7 @@ class ModelFacts:
         name: As its provider calls it.
         provider: As LiteLLM calls it.
         price: The given one; else, token by token, that of LiteLLM's map.
-        is_price_given: Whether the settings gave all of it.
+        is_price_given: Whether the settings gave some of it, so that LiteLLM's sums do not hold.
         ends: The day on which it is shut down; None where none is known.
     """
 
@@ -113,9 +113,13 @@ class LiteLLMEngine:
                 text, finish_reason = fields["refusal"], "refusal"
         usage = getattr(response, "usage", None)
         tokens: tuple[int | None, int | None] = (None, None)
-        # LiteLLM fills in zeros where a provider tells no usage, and no request is empty.
-        if usage is not None and usage.prompt_tokens:
-            tokens = (usage.prompt_tokens, usage.completion_tokens)
+        # LiteLLM fills in zeros where a provider tells no usage.
+        if usage is not None:
+            least = int(bool(text or hidden))
+            tokens = (
+                counted(usage.prompt_tokens),
+                counted(usage.completion_tokens, least=least),
+            )
         return Reply(
             text=writable(text),
             finish_reason=finish_reason,
@@ -128,7 +132,7 @@ class LiteLLMEngine:
     def _cost(self, response: Any, tokens_in: int | None, tokens_out: int | None) -> float | None:  # noqa: ANN401
         # LiteLLM has priced the call by its map already, what was cheaper by caching included.
         mapped = None if self._is_price_given else response._hidden_params.get("response_cost")
-        if mapped and tokens_in is not None:
+        if mapped and None not in (tokens_in, tokens_out):
             return float(mapped)
         return cost_of(tokens_in, tokens_out, self.price)
 
@@ -155,7 +159,7 @@ def model_facts(model: Model) -> ModelFacts:
         successor = _SUCCESSORS.get(name)
         expected = f"its successor, {successor}" if successor else "a model in service"
         raise _wrong(model, f"this model was shut down on {ends}", expected)
-    given = model.input_price is not None and model.output_price is not None
+    given = model.input_price is not None or model.output_price is not None
     return ModelFacts(name, provider, _price(model, known), given, ends)
 
 

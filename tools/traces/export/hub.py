@@ -28,7 +28,8 @@ def read_token() -> str:
     """
     token = os.environ.get(_TOKEN, "").strip()
     if not token:
-        raise InputError("no token for the hub", file=_TOKEN, expected="a token in the environment")
+        # Not "HF_TOKEN: no …": what stands behind such a name is taken for it, and blotted out.
+        raise InputError("the hub wants a token", expected=f"one in the environment, as {_TOKEN}")
     return token
 
 
@@ -85,7 +86,8 @@ def upload(name: str, folder: Path, kind: Literal["dataset", "model"], message: 
     try:
         address = api.create_repo(name, repo_type=kind, private=True, exist_ok=True)
         api.upload_folder(repo_id=name, repo_type=kind, folder_path=folder, commit_message=message)
-    except (httpx.HTTPError, OSError, ValueError) as error:
+    except (httpx.HTTPError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        # The last three: an answer in other JSON than the hub's, as a gateway before it may give.
         said = redact_text(" ".join(str(error).replace(token, "***").split()))[:300]
         raise StoppedError(f"{name}: not pushed: {said or type(error).__name__}") from None
     return str(address)

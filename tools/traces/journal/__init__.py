@@ -75,6 +75,9 @@ class Journal:
     """
 
     def __init__(self, path: Path, *, write: bool = False) -> None:
+        if path.is_symlink():
+            # Under the name of the link it would have a lock and a log of its own.
+            path = path.resolve()
         self._path = path
         self.lost = 0
         self._lock = lock(path) if write else None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from synthpert.knowledge import Fact, Facts
     from synthpert.prompts import Message
 
-WORDING: Final = "1"
+WORDING: Final = "2"
 """Raised when the same facts give another text, so that a journal does not mix the two."""
 
 _KEPT_FACTS: Final = 4096  # a critic is asked soon after its teacher

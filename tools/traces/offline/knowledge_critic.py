@@ -1,8 +1,10 @@
 """The critic of `offline/knowledge`: looks every clause of a thought up among the facts.
 
 A thought is cut into clauses. A clause with a source in brackets is borne out when it says a fact
-of that source in the fact's own words and does not deny it. A clause without a source is counted
-as unsupported, whoever wrote it, unless it draws a conclusion or only says what is knocked down.
+of that source in the fact's own words, and around these nothing but the question's names and small
+words: what else stands there may deny the fact, or claim what the source does not say. A clause
+without a source is counted as unsupported, whoever wrote it, unless it is among the first few that
+draw a conclusion or only say what is knocked down.
 
 excellent: nine tenths of the clauses are borne out, three or more, one of them speaks for the
   conclusion, which is the one that the facts favour most; both genes and the cell line are named.
@@ -32,7 +34,16 @@ _MARKED: Final = re.compile(f"{_MARK}(\\d+){_MARK}")
 # After a source, or after a sentence; a fact's own full stops are out of sight by then.
 _ENDS: Final = re.compile(r"(?<=\])[,;.]*\s+|(?<=[.;!?])\s+")
 _SOURCE: Final = re.compile(r"\[([^\[\]]+)\]")
-_DENIED: Final = re.compile(r"(?i)\b(?:not|no|never|neither|nor|without|hardly)\b|n't\b")
+_WORD: Final = re.compile(r"[\w'’-]+")
+# What may stand around a fact without making another claim of it.
+_SMALL: Final = frozenset(
+    "a according again against all also and are as at because belong belongs besides both but by "
+    "cell cells crispr crispri deplete depleted depletes down evidence finally first for from "
+    "further furthermore gene genes has have here however in indeed is it its knock knockdown "
+    "knocked knocks lastly line measured member members moreover of on part parts second shared "
+    "shares shows similarly since target that the their them these they third this those to too "
+    "was we were where which while with".split()
+)
 _DRAWN: Final = re.compile(
     r"(?i)^(?:and )?(?:so|therefore|thus|hence|overall|together|consequently|taken together)\b"
 )
@@ -40,6 +51,9 @@ _PREMISE: Final = re.compile(
     r"(?i)\b(?:CRISPRi?|knock(?:ing|ed)?[- ]?down|deplet\w+)\b|^the gene measured is\b"
 )
 _LONGEST_PREMISE: Final = 12  # words
+# As many as the teacher itself writes; more of them would be a thought without a source.
+_MOST_DRAWN: Final = 4
+_MOST_PREMISES: Final = 2
 
 
 @dataclass(frozen=True)
@@ -84,19 +98,23 @@ def check(facts: Facts, thinking: str) -> Check:
         core = facts.facts[number].core
         marked = f"{_MARK}{number}{_MARK}"
         text = text.replace(core, marked).replace(f"{core[0].upper()}{core[1:]}", marked)
+    around = _SMALL.union(*(_WORD.findall(name.casefold()) for name in names))
     borne_out: dict[int, Fact] = {}
-    wrong = unsourced = 0
+    wrong = 0
+    unsourced: list[str] = []
     for clause in _ENDS.split(text):
         source = _SOURCE.search(clause)
         if source is None:
-            unsourced += re.search(r"\w", clause) is not None and not _is_free(clause)
+            unsourced += [clause] if _WORD.search(clause) else []
             continue
         said = {number: facts.facts[number] for number in map(int, _MARKED.findall(clause))}
-        if not said or _DENIED.search(clause) or {f.source for f in said.values()} != {source[1]}:
+        rest = _WORD.findall(_SOURCE.sub(" ", _MARKED.sub(" ", clause)).casefold())
+        if {fact.source for fact in said.values()} != {source[1]} or not around.issuperset(rest):
             wrong += 1
         else:
             borne_out |= said
-    return Check(tuple(borne_out.values()), wrong, unsourced, conclusion, missing)
+    free = _free(unsourced)
+    return Check(tuple(borne_out.values()), wrong, len(unsourced) - free, conclusion, missing)
 
 
 def grade(facts: Facts, done: Check) -> Grade:
@@ -143,8 +161,14 @@ def critique(facts: Facts, thinking: str) -> str:
     return f"<reasoning>{told}.</reasoning>\n<evaluation>{grade(facts, done)}</evaluation>"
 
 
-def _is_free(clause: str) -> bool:
-    """Whether a clause without a source claims nothing that would need one."""
-    if _DRAWN.search(clause):
-        return True
-    return len(clause.split()) <= _LONGEST_PREMISE and _PREMISE.search(clause) is not None
+def _free(unsourced: list[str]) -> int:
+    """How many clauses without a source claim nothing that would need one."""
+    drawn = [clause for clause in unsourced if _DRAWN.search(clause)]
+    premises = [
+        clause
+        for clause in unsourced
+        if clause not in drawn
+        and len(clause.split()) <= _LONGEST_PREMISE
+        and _PREMISE.search(clause)
+    ]
+    return min(len(drawn), _MOST_DRAWN) + min(len(premises), _MOST_PREMISES)

@@ -170,7 +170,9 @@ def _spread(figure: Range) -> str:
 
 def _time(settings: Settings, stages: Sequence[Stage]) -> str:
     if settings.batch:
-        return f"Time: {len(stages)} x 24 hours at most, as providers promise for a batch."
+        text = f"Time: {len(stages)} x 24 hours at most, as providers promise for a batch"
+        # What does not fit beside what is set aside waits for the end of a batch.
+        return text + ("; more where the budget splits it." if settings.budget else ".")
     seconds, why = duration(stages)
     return f"Time: about {seconds / 3600:,.1f} hours, by {why}." if seconds else ""
 
@@ -190,6 +192,7 @@ def _budget(
     if bound:
         at_once = int(max(left, 0) / bound)
         text += f" About US$ {bound:,.4f} at most is set aside for each call under way"
-        text += f", so {at_once:,} at once" * (at_once < stages[0].model.in_flight)
+        most = traces if settings.batch else stages[0].model.in_flight
+        text += f", so {at_once:,} at once" * (at_once < most)
         text += "; a smaller max_tokens sets less aside."
     return text

@@ -47,11 +47,13 @@ def status(settings: Settings, journal: Journal) -> None:
     rows = [
         dict(zip(_ATTEMPT, group, strict=True)) | sums for group, sums in sorted(attempts.items())
     ]
+    spent = journal.spent()
     if settings.json:
-        told = {"journal": str(settings.journal), "attempts": rows, **_funnel_as_json(counts)}
+        told = {"journal": str(settings.journal), "attempts": rows, "spent": spent}
+        told |= {"kept": _kept(settings), **_funnel_as_json(counts)}
         Console(soft_wrap=True).print_json(json.dumps(told))
     else:
-        _show(rows, counts)
+        _show(rows, counts, spent)
     if counts:
         _draw(counts, settings.journal.with_name(_PICTURE))
 
@@ -66,6 +68,15 @@ def _count(attempts: dict[tuple[str, ...], dict[str, Any]], row: Mapping[str, An
     sums["no_price"] += row["state"] == State.ANSWERED and row["cost"] is None
 
 
+def _kept(settings: Settings) -> dict[str, Any]:
+    """By which settings the funnel is counted."""
+    return {
+        "grades": [str(grade) for grade in settings.kept_grades],
+        "least_words": settings.least_words,
+        "critics": len(settings.critics),
+    }
+
+
 def _funnel_as_json(counts: Mapping[Group, Counter[str]]) -> dict[str, Any]:
     def told(count: Counter[str]) -> dict[str, Any]:
         rejected = {reason: number for reason, number in count.most_common() if reason != KEPT}
@@ -77,12 +88,15 @@ def _funnel_as_json(counts: Mapping[Group, Counter[str]]) -> dict[str, Any]:
     }
 
 
-def _show(attempts: list[dict[str, Any]], counts: Mapping[Group, Counter[str]]) -> None:
+def _show(
+    attempts: list[dict[str, Any]], counts: Mapping[Group, Counter[str]], spent: float
+) -> None:
     show(
         "Attempts",
         (*_ATTEMPT, "attempts", "tokens in", "tokens out", "cost, US$", "no price"),
         [tuple(row.values()) for row in attempts],
-        "A dash: not known. No price: replies whose cost is not in the sum.",
+        "A dash: not known. No price: replies whose cost is not in the sum."
+        f" As a budget counts, with what may yet be billed: US$ {spent:.4f}.",
     )
     parts = [("all", merge(counts)), *_parts(counts)]
     show(

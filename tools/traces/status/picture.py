@@ -82,7 +82,7 @@ def _bars(
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], color=_INK)
     axes.invert_yaxis()
     # Room for the longest bar's number.
-    axes.set_xlim(0, max([*ends, 1]) * (1.55 if len(names) == len(STAGES) else 1.12))
+    axes.set_xlim(0, max([*ends, 1]) * (1.55 if names is STAGES else 1.12))
     axes.set_title(title.replace("_", " "), loc="left", color=_INK, fontsize=11, fontweight="bold")
     axes.locator_params(axis="x", nbins=5, integer=True)
     axes.tick_params(length=0, labelsize=9, colors=_INK)
