@@ -1,5 +1,6 @@
 """Our ways of `gpu_training.py`: the real `Student` under Lightning's Trainer."""
 
+# ruff: noqa: ANN401 - the types of hooks
 from __future__ import annotations
 
 import json

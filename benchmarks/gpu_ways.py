@@ -1,10 +1,10 @@
 """The ways of training that `gpu_training.py` compares: ours feature by feature, TRL, unsloth."""
 
+# ruff: noqa: ANN401 - of libraries that may not be there, and of what they patch
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import resource
 import time
 from collections.abc import Iterator
@@ -141,13 +141,20 @@ def measure(way: str, options: argparse.Namespace) -> dict[str, Any]:
     """
     import torch
 
+    import gpu_others
+    import gpu_ours
+
     clock = Clock(options.steps, options.seconds)
-    train = train_ours if way in OURS else train_trl if way in TRL else train_unsloth
     torch.manual_seed(0)
     try:
         rate = matmul_flops()
         with random_weights():
-            train(way, options.folder, clock)
+            if way in OURS:
+                gpu_ours.train(OURS[way], options.folder, clock)
+            elif way in TRL:
+                gpu_others.train_trl(TRL[way], options.folder, clock)
+            else:
+                gpu_others.train_unsloth(UNSLOTH[way], options.folder, clock)
     except torch.OutOfMemoryError:
         return {"status": "out of memory", "peak_gb": peak_gb()}
     cuda = torch.cuda.is_available()
@@ -202,100 +209,6 @@ def random_weights() -> Iterator[None]:
         yield
     finally:
         AutoModelForCausalLM.from_pretrained = stock
-
-
-def train_ours(name: str, folder: Path, clock: Clock) -> None:
-    """By the student under Lightning's Trainer, with the callbacks and the logger of a run."""
-    import gpu_ours
-
-    gpu_ours.train(OURS[name], folder, clock)
-
-
-def train_trl(name: str, folder: Path, clock: Clock) -> None:
-    """By TRL's SFTTrainer on PEFT's adapters, frozen bfloat16 base, as ours."""
-    import torch
-    from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    base = folder / "base"
-    model = AutoModelForCausalLM.from_pretrained(str(base), dtype=torch.bfloat16)
-    lora = LoraConfig(r=R, lora_alpha=R, target_modules=list(TARGETS), task_type="CAUSAL_LM")
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    sft(model, tokenizer, folder, clock, TRL[name], peft_config=lora)
-
-
-def train_unsloth(name: str, folder: Path, clock: Clock) -> None:
-    """By unsloth's model under TRL's trainer; it loads from a folder, so weights are written."""
-    import torch
-
-    # It patches the others, so it comes first.
-    from unsloth import FastLanguageModel  # isort: skip
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    base, full = folder / "base", folder / "full"
-    AutoTokenizer.from_pretrained(base).save_pretrained(full)
-    AutoModelForCausalLM.from_pretrained(str(base), dtype=torch.bfloat16).save_pretrained(full)
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    settings = {"max_seq_length": 1024, "dtype": torch.bfloat16, "load_in_4bit": False}
-    model, tokenizer = FastLanguageModel.from_pretrained(model_name=str(full), **settings)
-    adapters = {"r": R, "lora_alpha": R, "lora_dropout": 0, "target_modules": list(TARGETS)}
-    saving = UNSLOTH[name]
-    model = FastLanguageModel.get_peft_model(model, use_gradient_checkpointing=saving, **adapters)
-    sft(model, tokenizer, folder, clock, {"gradient_checkpointing": bool(saving)})
-
-
-def sft(
-    model: Any,
-    tokenizer: Any,
-    folder: Path,
-    clock: Clock,
-    settings: dict[str, Any],
-    **more: Any,
-) -> None:
-    """Train by SFTTrainer on the examples as they are, ids and labels, until the clock says so."""
-    from datasets import Dataset
-    from datasets.table import InMemoryTable
-    from transformers import TrainerCallback
-    from trl import SFTConfig, SFTTrainer
-
-    rows = [
-        {
-            "input_ids": each["ids"],
-            "labels": [-100] * each["prompt"] + each["ids"][each["prompt"] :],
-        }
-        for each in json.loads((folder / "examples.json").read_text())
-    ]
-    seen: list[tuple[list[int], int]] = []
-
-    class Counted(SFTTrainer):
-        def compute_loss(self, model: Any, inputs: Any, *rest: Any, **named: Any) -> Any:
-            lengths = inputs["attention_mask"].sum(1).tolist()
-            seen.append((lengths, int((inputs["labels"] != -100).sum())))
-            return super().compute_loss(model, inputs, *rest, **named)
-
-    class Watch(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **named: Any) -> None:
-            if clock.stepped(*seen.pop()):
-                control.should_training_stop = True
-
-    config = SFTConfig(
-        output_dir=str(folder / "sft"),
-        per_device_train_batch_size=BATCH,
-        num_train_epochs=1,
-        # Examples come with ids and labels: nothing is left to be tokenised.
-        dataset_kwargs={"skip_prepare_dataset": True},
-        bf16=device() == "cuda",
-        use_cpu=device() == "cpu",
-        report_to="none",
-        save_strategy="no",
-        disable_tqdm=True,
-        **settings,
-    )
-    # A name of its own, or the rows would be pickled for one.
-    data = Dataset(InMemoryTable.from_pylist(rows), fingerprint="random")
-    parts = {"args": config, "train_dataset": data, "processing_class": tokenizer}
-    Counted(model=model, callbacks=[Watch()], **parts, **more).train()
 
 
 def device() -> str:
