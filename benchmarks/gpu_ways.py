@@ -9,7 +9,6 @@ import resource
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 BATCH = 4
@@ -139,10 +138,9 @@ def measure(way: str, options: argparse.Namespace) -> dict[str, Any]:
     Returns:
         The figures, `status` "ok" among them; or `status` alone, where memory ran out.
     """
-    import torch
-
     import gpu_others
     import gpu_ours
+    import torch
 
     clock = Clock(options.steps, options.seconds)
     torch.manual_seed(0)

@@ -30,7 +30,7 @@ def keep_trained(module: nn.Module, checkpoint: dict[str, Any], identity: dict[s
     trained = _trained(module)
     weights = checkpoint["state_dict"]
     checkpoint["state_dict"] = {name: weights[name] for name in weights if name in trained}
-    checkpoint[_KEY] = identity
+    checkpoint[_KEY] = dict(identity)
 
 
 def refuse_another(

@@ -218,7 +218,9 @@ def test_other_strategies_need_nothing(strategy: Strategy) -> None:
     assert callbacks_of(strategy) == []
 
 
-def test_another_number_of_processes_than_the_launchers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_number_of_processes_than_the_launchers_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name, value in (("RANK", "0"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "0")):
         monkeypatch.setenv(name, value)
     strategy = DDPStrategy(

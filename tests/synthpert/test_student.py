@@ -148,7 +148,7 @@ def test_four_bit_base_is_trained_through_on_a_cpu(tmp_path: Path) -> None:
     base = tiny_base(tmp_path / "wide", width=64)
     student = make(base, lora=LORA, quantize="4bit", dtype="bfloat16")
     assert any("Params4bit" in type(p).__name__ for p in student.parameters())
-    student.on_train_start()
+    student.train()
     total, _ = student.token_loss(batch(student))
     total.backward()
     grads = [p.grad for p in student.parameters() if p.requires_grad]
@@ -184,6 +184,7 @@ def test_trained_weights_in_bfloat16_are_refused(base: str) -> None:
 
 def test_network_is_in_train_mode_when_training_starts(base: str) -> None:
     student = make(base)
+    student.trainer = quiet_trainer()
     assert not student.network.training
     student.on_train_start()
     assert all(module.training for module in student.network.modules())
@@ -305,6 +306,7 @@ def test_model_from_nothing_without_texts_is_refused(base: str) -> None:
 
 def test_step_that_an_interrupt_cut_short_weighs_nothing_in_the_next_fit(base: str) -> None:
     student = make(base)
+    student.trainer = quiet_trainer()
     student._step_loss.append(torch.tensor(99.0))
     student._step_tokens.append(torch.tensor(99))
     student.on_train_start()

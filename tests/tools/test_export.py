@@ -261,7 +261,7 @@ def test_a_push_without_a_token_is_refused_before_anything_is_written(
 ) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
     assert export("lora", tmp_path / "out", "--push", "ada/student") == 2
-    assert "token for the hub" in capsys.readouterr().err
+    assert "the hub wants a token" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
