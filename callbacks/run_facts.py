@@ -14,19 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from callbacks.generative_evaluation import GenerativeEvaluation
+from synthpert.gpus import GPUS
 
 log = logging.getLogger(__name__)
-
-# Dense bfloat16 FLOP/s of the whole card; NVIDIA's data sheets of the A100, H100 and H200 print
-# the Hopper figures with sparsity, twice these. The PCIe and NVL forms are slower chips.
-PEAK_FLOPS = {
-    "A100": 312e12,
-    "H100": 989e12,
-    "H200": 989e12,
-    "H100 PCIe": 756e12,
-    "H100 NVL": 835e12,
-    "H200 NVL": 835e12,
-}
 
 
 class RunFacts(L.Callback):
@@ -171,10 +161,12 @@ def peak_flops(device: torch.device) -> float | None:
 
 def named_peak_flops(name: str) -> float | None:
     """As `peak_flops`, by the name that CUDA gives, such as `NVIDIA A100-SXM4-80GB`."""
-    found = re.search(r"(?<![A-Z])([AH][12]00)\b(?:\s(PCIe|NVL))?", name)
+    found = re.search(r"(?<![A-Z])([AHL]\d+S?)\b(?:\s(PCIe|NVL))?", name)
     if found is None or "MIG" in name:
         return None
-    return PEAK_FLOPS.get(" ".join(filter(None, found.groups()))) or PEAK_FLOPS.get(found[1])
+    # A form without a row of its own is as fast as the card of that name.
+    gpu = GPUS.get("-".join(filter(None, found.groups()))) or GPUS.get(found[1])
+    return gpu.flops if gpu else None
 
 
 def _evaluating(trainer: L.Trainer) -> float:

@@ -67,7 +67,7 @@ class TokenLoss(nn.Module):
 
         Returns:
             (N,) float32, above 0. Their scale changes nothing, for the mean is divided by their
-            sum; keep the least at 1, since the student takes a step's sum for 1 or more.
+            sum.
         """
         return torch.ones(supervised.targets.shape, device=supervised.targets.device)
 

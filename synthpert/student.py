@@ -198,23 +198,20 @@ class Student(L.LightningModule):
         parts = (self._step_loss, self._step_tokens)
         sums = torch.stack([torch.stack(part).double().sum() for part in parts])
         loss, tokens = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        tokens = tokens.where(tokens > 0, 1.0)
         for part in parts:
             part.clear()
         self._step_random = None
         grads = [p.grad for p in self.parameters() if p.grad is not None]
-        torch._foreach_mul_(grads, 1.0 / float(tokens.clamp(min=1)))
+        torch._foreach_mul_(grads, 1.0 / float(tokens))
         norm = sharding.whole(torch.nn.utils.get_total_norm(grads))
-        self.log_dict(
-            {"train_loss": (loss / tokens.clamp(min=1)).float(), "grad_norm": norm},
-            on_step=True,
-            on_epoch=False,
-            prog_bar=True,
-        )
+        facts = {"train_loss": (loss / tokens).float(), "grad_norm": norm}
+        self.log_dict(facts, on_step=True, on_epoch=False, prog_bar=True)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Log the mean loss a supervised token over the whole validation set."""
         total, count = self.token_loss(batch)
-        mean = total / count.clamp(min=1)
+        mean = total / count.where(count > 0, 1.0)
         self.log("val_loss", mean, batch_size=int(count), sync_dist=True, prog_bar=True)
 
     def token_loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
