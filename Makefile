@@ -17,9 +17,11 @@ DEMO := runs/demo
 
 demo: $(DEMO)/predictions.parquet $(DEMO)/majority.parquet $(DEMO)/gene-prior.parquet ## the whole pipeline on the bundled sample, in a few minutes
 	$(SYNTHPERT) score $< --json $(DEMO)/score.json
+	$(SYNTHPERT) report $< --run $(DEMO) --traces $(DEMO)/journal.sqlite --out $(DEMO)/report.html
 	@echo
 	@echo 'Everything lies in $(DEMO): traces.parquet, predictions.parquet, score.json, evaluation/.'
 	@echo 'Next, the real benchmark: $(SYNTHPERT) data fetch --out data/perturbqa'
+	@echo 'Open in a browser: $(DEMO)/report.html'
 
 $(DEMO)/traces.parquet: $(STAMP)
 	$(SYNTHPERT) traces make --config configs/traces.yaml --questions 9000 --balance uniform --journal $(DEMO)/journal.sqlite --out $@

@@ -26,7 +26,7 @@ from synthpert.errors import InputError
 from synthpert.metrics import ThreeClass
 from synthpert.predictions import PREDICTION_SCHEMA, write_predictions
 from synthpert.questions import LABELS, Label, to_questions
-from synthpert.scores import confusion_matrix
+from synthpert.scoring import confusion_matrix
 from synthpert.sharding import gathered
 
 log = logging.getLogger(__name__)

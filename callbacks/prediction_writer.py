@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import polars as pl
 
 from callbacks.confusion import indices
 from synthpert.predictions import PREDICTION_SCHEMA, write_predictions
-from synthpert.scores import confusion_matrix, three_class
+from synthpert.scoring import confusion_matrix, three_class
 
 log = logging.getLogger(__name__)
 
@@ -20,20 +21,25 @@ class PredictionWriter(L.Callback):
     """Joins the answers of all ranks, in the order of the questions, into one prediction file.
 
     `test_step` and `predict_step` return `{"predictions": table}`, a row per question of the batch,
-    and the batch's `index` says which questions of the whole those are.
+    and the batch's `index` says which questions of the whole those are. Where the batch has a
+    `probe`, the answers go back under the questions in its `kept`, into a file of their own.
 
     Args:
         path: The file, .parquet or .csv; if null, predictions.parquet in the run's folder, or in
-            its folder predict/ for the verb of that name.
+            its folder predict/ for the verb of that name. Those of a probe lie in the folder of
+            its name, or have it in the file's.
     """
 
     def __init__(self, path: str | None = None) -> None:
         self.path = path
         self._parts: list[pl.DataFrame] = []
+        self._probe: str | None = None
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Begin anew, and keep Lightning from holding all predictions a second time."""
         self._parts = []
+        # Asked of the data, since a rank may have no batch to tell it.
+        self._probe = getattr(getattr(trainer, "datamodule", None), "probe", None)
         if stage == "predict":
             trainer.predict_loop.return_predictions = False
 
@@ -48,7 +54,11 @@ class PredictionWriter(L.Callback):
     ) -> None:
         """Keep the answers of a batch."""
         index = pl.Series("index", batch["index"], dtype=pl.Int64)
-        self._parts.append(outputs["predictions"].with_columns(index))
+        answers = outputs["predictions"]
+        if self._probe is not None:
+            model = pl.col("model") + f"/{self._probe}"
+            answers = answers.with_columns(*batch["kept"].get_columns(), model)
+        self._parts.append(answers.with_columns(index))
 
     def on_predict_batch_end(
         self,
@@ -65,7 +75,8 @@ class PredictionWriter(L.Callback):
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the file, and log its three-class figures as `test_...`."""
         figures = self._write(trainer)
-        pl_module.log_dict({f"test_{name}": value for name, value in figures.items()})
+        stage = f"test_{self._probe}" if self._probe else "test"
+        pl_module.log_dict({f"{stage}_{name}": value for name, value in figures.items()})
 
     def on_predict_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the file."""
@@ -85,24 +96,51 @@ class PredictionWriter(L.Callback):
         trainer.strategy.barrier("predictions")
         figures: dict[str, float] = {}
         if trainer.is_global_zero:
-            path = Path(self.path) if self.path else self._place(trainer, run)
-            figures = _join(parts, path, run.resolve().name)
+            path = self._place(trainer, run)
+            record = how_answered(trainer, self._probe)
+            figures = _join(parts, path, run.resolve().name, record)
         return trainer.strategy.broadcast(figures)
 
-    @staticmethod
-    def _place(trainer: L.Trainer, run: Path) -> Path:
+    def _place(self, trainer: L.Trainer, run: Path) -> Path:
+        if self.path:
+            path = Path(self.path)
+            return path.with_stem(f"{path.stem}-{self._probe}") if self._probe else path
         # The answers to the user's own questions leave those to the test questions alone.
         folder = run / "predict" if trainer.predicting else run
+        folder = folder / self._probe if self._probe else folder
         folder.mkdir(parents=True, exist_ok=True)
         return folder / "predictions.parquet"
 
 
-def _join(parts: list[Path], path: Path, run: str) -> dict[str, float]:
+def how_answered(trainer: L.Trainer, probe: str | None) -> dict[str, Any]:
+    """What decides a student's answers beside its weights, for the file's record.
+
+    Args:
+        trainer: With the student and, if it has one, its data module.
+        probe: What was exchanged in the questions.
+
+    Returns:
+        Names and plain values; what the student does not tell is left out.
+    """
+    decoding = getattr(trainer.lightning_module, "decoding", None)
+    told = asdict(decoding) if decoding is not None else {}
+    # How many prompts stand side by side decides no answer.
+    told.pop("batch_size", None)
+    split = getattr(getattr(trainer, "datamodule", None), "split", None)
+    record: dict[str, Any] = {"system": "student", "decoding": told, "probe": probe, "split": split}
+    return record | {"probabilities": "of the three labels after the model's own reasoning"}
+
+
+def _join(parts: list[Path], path: Path, run: str, record: dict[str, Any]) -> dict[str, float]:
     """Join the ranks' parts into the file, remove them, say where the file lies."""
     table = pl.concat([pl.read_parquet(part) for part in parts]).sort("index")
     twice = table.height - table["index"].n_unique()
     table = table.unique("index", keep="first", maintain_order=True)
-    write_predictions(table.drop("index").with_columns(run=pl.lit(run)), path)
+    table = table.with_columns(run=pl.lit(run))
+    # One student answers them all.
+    columns = ("model", "prompt_id", "n_samples", "seed", "run")
+    same = {name: table[name][0] for name in columns if not table.is_empty()}
+    write_predictions(table.drop("index"), path, {**same, **record})
     for part in parts:
         part.unlink()
     if twice:

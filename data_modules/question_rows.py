@@ -1,11 +1,21 @@
-"""Questions to answer, a table a batch."""
+"""Questions to answer, a table a batch; with a probe, asked otherwise than they are kept."""
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from torch.utils.data import Dataset
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from synthpert.probes import probed
+from synthpert.questions import KEY
+
+if TYPE_CHECKING:
+    from synthpert.probes import Probe
+
+_KEPT = [f"kept_{name}" for name in KEY]
 
 
 class QuestionRows(Dataset[pl.DataFrame]):
@@ -29,7 +39,58 @@ class QuestionRows(Dataset[pl.DataFrame]):
         return [self.table[indices]]
 
 
-def question_batch(parts: list[pl.DataFrame]) -> dict[str, Any]:
-    """What a step of `test` and `predict` is given: `questions`, and the `index` of each."""
+def question_batch(parts: list[pl.DataFrame], probe: Probe | None = None) -> dict[str, Any]:
+    """What a step of `test` and `predict` is given.
+
+    Args:
+        parts: Rows with their `index`; those of a probe with the questions they stand for.
+        probe: The probe, where there is one.
+
+    Returns:
+        `questions`, which are asked, and the `index` of each; with a probe also its name, and
+        `kept`, the questions that the answers belong to.
+    """
     rows = pl.concat(parts)
-    return {"index": rows["index"].to_list(), "questions": rows.drop("index")}
+    batch = {
+        "index": rows["index"].to_list(),
+        "questions": rows.drop("index", *_KEPT, strict=False),
+    }
+    if probe is None:
+        return batch
+    kept = rows.select(pl.col(kept).alias(name) for kept, name in zip(_KEPT, KEY, strict=True))
+    return batch | {"probe": probe, "kept": kept}
+
+
+def question_loader(
+    table: pl.DataFrame,
+    batch_size: int,
+    rank: int = 0,
+    world: int = 1,
+    probe: Probe | None = None,
+    pool: pl.DataFrame | None = None,
+    seed: int = 0,
+) -> DataLoader[Any]:
+    """Deal questions out over ranks.
+
+    Args:
+        table: All questions, cell_line, pert, gene and, if known, label.
+        batch_size: Questions a batch.
+        rank: Whose share to load.
+        world: How many ranks there are.
+        probe: What to exchange in the questions before they are asked.
+        pool: The test split's questions, which a probe draws from.
+        seed: Of the probe.
+
+    Raises:
+        InputError: If the probe has nothing to exchange with.
+    """
+    if probe is not None:
+        kept = table.select(pl.col(name).alias(kept) for kept, name in zip(_KEPT, KEY, strict=True))
+        asked = probed(table, probe, table if pool is None else pool, seed)
+        table = asked.hstack(kept)
+    return DataLoader(
+        QuestionRows(table.with_row_index("index")[rank::world]),
+        batch_size=batch_size,
+        collate_fn=partial(question_batch, probe=probe),
+        generator=torch.Generator(),
+    )

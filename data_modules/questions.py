@@ -26,8 +26,9 @@ from data_modules.batching import (
 )
 from data_modules.mixing import Mix, Mixture
 from data_modules.packing import packed
-from data_modules.question_rows import QuestionRows, question_batch
+from data_modules.question_rows import question_loader
 from synthpert.errors import InputError
+from synthpert.probes import Probe
 from synthpert.questions import (
     LABELS,
     find_data,
@@ -64,6 +65,7 @@ class QuestionDataModule(L.LightningDataModule):
         seed: Seed of the validation draw and of the order of examples.
         mix: A second data set to train on beside the first; validation has none of it.
         tokens_per_batch: Pack batches up to so many tokens; this changes the examples of a step.
+        probe: Ask `test` and `predict` with names exchanged, as `synthpert.probes` says.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class QuestionDataModule(L.LightningDataModule):
         seed: int = 0,
         mix: Mix | None = None,
         tokens_per_batch: int | None = None,
+        probe: Probe | None = None,
     ) -> None:
         super().__init__()
         if mix and tokens_per_batch:
@@ -86,6 +89,7 @@ class QuestionDataModule(L.LightningDataModule):
         self.data, self.split, self.cell_lines, self.questions = data, split, cell_lines, questions
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.validation_share, self.workers, self.seed = validation_share, workers, seed
+        self.probe = probe
         self.mixture, self.tokens_per_batch = Mixture(mix, seed) if mix else None, tokens_per_batch
         self.train: pl.DataFrame | None = None
         self.validation: pl.DataFrame | None = None
@@ -290,11 +294,6 @@ class QuestionDataModule(L.LightningDataModule):
         return partial(collate, pad_id=self._student.encoder.pad_id)
 
     def _question_loader(self, table: pl.DataFrame) -> DataLoader[Any]:
-        rank, world = self._trainer.global_rank, self._trainer.world_size
-        mine = table.with_row_index("index")[rank::world]
-        return DataLoader(
-            QuestionRows(mine),
-            batch_size=self.eval_batch_size,
-            collate_fn=question_batch,
-            generator=torch.Generator(),
-        )
+        place, size = self._trainer, self.eval_batch_size
+        ranks = (place.global_rank, place.world_size)
+        return question_loader(table, size, *ranks, self.probe, self.test, self.seed)

@@ -92,16 +92,34 @@ VERBS = (
         keeps_name=True,
     ),
     Verb(
+        "ask",
+        "tools.ask",
+        "put the test questions to any language model: predictions",
+        "ask --model offline/knowledge --questions 500",
+    ),
+    Verb(
         "baseline",
         "tools.baseline",
         "answer the test questions with a baseline: predictions",
         "baseline gene-prior --out predictions-gene-prior.parquet",
     ),
     Verb(
+        "convert",
+        "tools.convert",
+        "predicted expression of other programs (GEARS, scGPT, State): predictions",
+        "convert k562=gears.h5ad --out predictions-gears.parquet",
+    ),
+    Verb(
         "score",
         "tools.score",
         "every metric of the benchmark for one or more prediction files",
         "score predictions-gene-prior.parquet",
+    ),
+    Verb(
+        "report",
+        "tools.report",
+        "one page to mail: figures, curves, predictions; or the tables of the paper",
+        "report predictions-gene-prior.parquet",
     ),
     Verb(
         "export",

@@ -33,6 +33,7 @@ from synthpert.checkpoint_io import WholeCheckpoints
 from synthpert.cli_help import Help, parsers
 from synthpert.errors import InputError
 from synthpert.parse_errors import explain, values
+from synthpert.probes import Probe
 from synthpert.redaction import redact
 from synthpert.sharding import refuse_others
 from synthpert.stopping import Ending, requeue, way_on
@@ -55,6 +56,15 @@ class RunCLI(LightningCLI):
         """Tell of `--ckpt_path` what holds here, and nothing of what is set here."""
         super().setup_parser(*args)
         self.parsers = getattr(self, "_subcommand_parsers", {})
+        for verb in ("test", "predict"):
+            if verb in self.parsers:
+                self.parsers[verb].add_argument(
+                    "--probe",
+                    type=Probe | None,
+                    default=None,
+                    help="ask with names exchanged; the answers are kept under the real questions, "
+                    "in a file of their own",
+                )
         for parser in self.parsers.values():
             for action in parser._actions:
                 if action.dest == "ckpt_path":
@@ -95,6 +105,11 @@ class RunCLI(LightningCLI):
         except jsonargparse.ArgumentError as error:
             words = args if isinstance(args, list) else []
             raise self._explained(error, words) from None
+        settings = self.config.get(self.config.get("subcommand") or "") or {}
+        if settings.get("probe"):
+            if "probe" not in settings.data.init_args:
+                raise InputError("this data has no probes", file="--probe", got=settings.probe)
+            settings.data.init_args.probe = settings.probe
 
     def instantiate_classes(self) -> None:
         """Build trainer, student and data module.

@@ -33,9 +33,10 @@ def shipped(word: str) -> str:
 def run(verb: str, function: Callable[..., Result], args: Sequence[str]) -> Result:
     """Parse `args` after `function`'s signature and call it.
 
-    Parameters without a default are positional (a list takes one or more values); the others
-    are flags, which `--config FILE` may give as YAML too. `--a-flag` is `--a_flag`, and a flag that
-    is true or false is true where no value follows.
+    Parameters without a default are positional (a list takes one or more values), and so is a
+    `tuple[str, ...]`, which takes any number; the others are flags, which `--config FILE` may give
+    as YAML too. `--a-flag` is `--a_flag`, and a flag that is true or false is true where no value
+    follows.
 
     Args:
         verb: The words typed after `synthpert`, for the usage line.
@@ -61,15 +62,15 @@ def run(verb: str, function: Callable[..., Result], args: Sequence[str]) -> Resu
     parser.add_argument("--config", action="config", help="flags of this command, as YAML")
     told = {parameter.arg_name: parameter.description for parameter in docs.params}
     hints = typing.get_type_hints(function)
-    positional = [
-        name
+    many = {list: "+", tuple: "*"}
+    positional = {
+        name: many.get(typing.get_origin(hints[name]))
         for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.default is inspect.Parameter.empty
-    ]
-    for name in positional:
-        many = typing.get_origin(hints[name]) is list
-        kind = typing.get_args(hints[name])[0] if many else hints[name]
-        parser.add_argument(name, type=kind, help=told.get(name), nargs="+" if many else None)
+        if parameter.default is inspect.Parameter.empty or typing.get_origin(hints[name]) is tuple
+    }
+    for name, nargs in positional.items():
+        kind = typing.get_args(hints[name])[0] if nargs else hints[name]
+        parser.add_argument(name, type=kind, help=told.get(name), nargs=nargs)
     parser.add_function_arguments(function, skip=set(positional))
     try:
         values = vars(parser.parse_args(_spelled(args, hints)))

@@ -34,21 +34,50 @@ def show(
     Raises:
         ValueError: If a row is not as long as the header.
     """
-    if any(len(row) != len(header) for row in rows):
-        raise ValueError(f"table {title!r}: every row needs {len(header)} cells")
-    texts = [[_text(cell) for cell in row] for row in rows]
-    right = [_numeric([row[i] for row in rows]) for i in range(len(header))]
     console = Console()
     if not console.is_terminal:
-        text = _markdown(title, header, texts, right, caption)
+        text = markdown(title, header, rows, caption)
         # soft_wrap: a redirected table must not be broken at the width of some terminal
         console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
         return
-    table, width = _rich(header, texts, right)
+    table, width = _rich(header, *_prepared(title, header, rows))
     console.print(Text(title, style="bold"))
     # wider than the terminal rather than with numbers cut short
     console.print(table, width=max(width, console.width), crop=False, no_wrap=True)
     console.print(Text(f"{caption}\n" if caption else "", style="dim"))
+
+
+def markdown(
+    title: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    caption: str = "",
+) -> str:
+    """Write a table as GitHub Markdown, as `show` does where its output is piped.
+
+    Args:
+        title: Above the table.
+        header: The name of each column.
+        rows: One sequence per row, each as long as `header`.
+        caption: Below the table.
+
+    Returns:
+        Lines, the last one ended too.
+
+    Raises:
+        ValueError: If a row is not as long as the header.
+    """
+    return _markdown(title, header, *_prepared(title, header, rows), caption)
+
+
+def _prepared(
+    title: str, header: Sequence[str], rows: Sequence[Sequence[object]]
+) -> tuple[list[list[str]], list[bool]]:
+    """The cells as text, and which columns are set flush right."""
+    if any(len(row) != len(header) for row in rows):
+        raise ValueError(f"table {title!r}: every row needs {len(header)} cells")
+    texts = [[_text(cell) for cell in row] for row in rows]
+    return texts, [_numeric([row[i] for row in rows]) for i in range(len(header))]
 
 
 def _text(cell: object) -> str:

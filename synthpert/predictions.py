@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -23,28 +23,33 @@ from synthpert.prediction_rows import (
     complete,
 )
 from synthpert.questions import LABEL_DTYPE, LABELS
+from synthpert.records import METADATA_KEY, to_json, write_beside
 from synthpert.tables import check_file, read_text_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 log = logging.getLogger(__name__)
 
 
-def write_predictions(table: pl.DataFrame, path: Path | str) -> None:
+def write_predictions(
+    table: pl.DataFrame, path: Path | str, record: Mapping[str, Any] | None = None
+) -> None:
     """Write a prediction file whole or not at all.
 
     Args:
         table: Columns of `PREDICTION_SCHEMA`; those it lacks are written as nulls.
         path: Ends in .parquet or .csv; its folder is made where needed.
+        record: How they were made, for `synthpert.records.read_record`.
 
     Raises:
         InputError: If the path ends otherwise, or cannot be written.
         ValueError: If the table has a column that the schema has not.
     """
     path = Path(path)
+    metadata = {METADATA_KEY: to_json(record)} if record else None
     writers: dict[str, Callable[[pl.DataFrame, str], object]] = {
-        ".parquet": lambda frame, file: frame.write_parquet(file),
+        ".parquet": lambda frame, file: frame.write_parquet(file, metadata=metadata),
         ".csv": lambda frame, file: frame.write_csv(file),
     }
     write = writers.get(path.suffix)
@@ -57,6 +62,8 @@ def write_predictions(table: pl.DataFrame, path: Path | str) -> None:
         raise ValueError(f"not columns of a prediction: {', '.join(unknown)}")
     with whole_file(path) as place:
         write(complete(table), str(place))
+    if path.suffix == ".csv":
+        write_beside(record or {}, path)
 
 
 def read_predictions(path: Path | str, *, text: bool = True) -> pl.DataFrame:

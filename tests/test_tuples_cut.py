@@ -9,7 +9,7 @@ import pytest
 from synthpert.__main__ import main
 from synthpert.predictions import read_predictions
 from synthpert.questions import read_questions, split_questions
-from synthpert.scores import answer_questions, score_block
+from synthpert.scoring import answer_questions, score_block
 
 CUT = ["--config", "configs/tuples_cpu.yaml", "--run", "runs/cut", "--watch.mode", "disabled"]
 SHORTER = ["--data.init_args.batch_size", "64", "--trainer.enable_progress_bar", "false"]

@@ -124,7 +124,7 @@ class Knowledge:
                     number = self.index.number(symbol)
                     if number is not None:
                         self._full_names.setdefault(number, Named(text, table.source))
-        self._set_names: list[str] = []
+        self.set_names: list[str] = []
         self._set_sources: list[str] = []
         self.members = self._join_sets([each for each in sources if isinstance(each, SetTable)])
         self.sets = self.members.transposed(len(self.index))
@@ -186,7 +186,7 @@ class Knowledge:
         sizes = self.members.lengths[shared]
         found: dict[str, GeneSet] = {}
         for number in shared[np.argsort(sizes, kind="stable")].tolist():
-            name = self._set_names[number]
+            name = self.set_names[number]
             size = int(self.members.lengths[number])
             found.setdefault(_plain(name), GeneSet(name, size, self._set_sources[number]))
         return list(found.values())
@@ -258,7 +258,7 @@ class Knowledge:
         """The members of all sets of a useful size; their names and sources are noted."""
         offset, sets, genes = 0, [], []
         for table in tables:
-            self._set_names += table.names
+            self.set_names += table.names
             self._set_sources += [table.source] * len(table.names)
             sets.append(table.members["set"].to_numpy().astype(np.int64) + offset)
             genes.append(self.index.numbers(table.members["gene"]))

@@ -31,6 +31,11 @@ def one(folder: Path, level: int) -> tuple[Path, int]:
     return folder, level
 
 
+def any_number(names: tuple[str, ...] = (), loud: bool = False) -> tuple[list[str], bool]:
+    """Take any number of values."""
+    return list(names), loud
+
+
 def run(*args: str) -> Shown:
     return commands.run("show", show, args)
 
@@ -41,6 +46,11 @@ def test_list_without_default_takes_several_words() -> None:
 
 def test_positional_values_are_of_their_types() -> None:
     assert commands.run("one", one, ["here", "3"]) == (Path("here"), 3)
+
+
+@pytest.mark.parametrize("names", [[], ["a"], ["a", "b"]])
+def test_a_tuple_takes_any_number_of_words(names: list[str]) -> None:
+    assert commands.run("any", any_number, [*names, "--loud"]) == (names, True)
 
 
 def test_parameters_with_defaults_are_flags() -> None:

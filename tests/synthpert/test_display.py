@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from synthpert.display import show
+from synthpert.display import markdown, show
 
 HEADER = ["system", "macro-F1", "n"]
 ROWS = [["a|b", 0.77634, 116041], ["[red]c", None, 2]]
@@ -17,6 +17,11 @@ def test_a_piped_table_is_markdown(capsys: pytest.CaptureFixture[str]) -> None:
         "| system | macro-F1 | n |\n| --- | ---: | ---: |\n"
         "| a\\|b | 0.7763 | 116,041 |\n| [red]c | – | 2 |\n\nA caption.\n\n"
     )
+
+
+def test_the_markdown_can_be_had_without_showing_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert markdown("T", ["n"], [[1]], "So.") == "**T**\n\n| n |\n| ---: |\n| 1 |\n\nSo.\n"
+    assert capsys.readouterr().out == ""
 
 
 def test_a_long_row_is_not_broken(capsys: pytest.CaptureFixture[str]) -> None:

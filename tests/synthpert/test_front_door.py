@@ -21,7 +21,7 @@ from synthpert.__main__ import VERBS, Verb, main
 HEAVY = ("torch", "lightning", "transformers", "polars", "litellm", "rich", "jsonargparse", "yaml")
 ORDER = [
     *("data", "traces", "preview", "estimate", "fit", "validate", "test", "predict"),
-    *("baseline", "score", "export"),
+    *("ask", "baseline", "convert", "score", "report", "export"),
 ]
 
 PLANTED = """

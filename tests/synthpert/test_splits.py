@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 import synthpert.sample
 from synthpert.errors import InputError
+from synthpert.leakage import leakage
 from synthpert.questions import (
     CELL_LINES,
     LABEL_DTYPE,
     LABELS,
     Label,
-    leakage,
     read_questions,
     split_questions,
 )

@@ -189,7 +189,7 @@ def _scores(trained: Trained) -> tuple[str, list[tuple[str, object]]]:
 def _scored(trained: Trained) -> dict[str, Any]:
     from synthpert.predictions import read_predictions
     from synthpert.questions import read_questions, split_questions
-    from synthpert.scores import answer_questions, score_cells
+    from synthpert.scoring import answer_questions, score_cells
 
     file, data = trained.run / "predictions.parquet", trained.built.data
     if not file.is_file():

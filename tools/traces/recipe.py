@@ -17,6 +17,7 @@ from tools.traces.journal.records import Call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from synthpert.answers import Grade
     from synthpert.questions import Label, Question
@@ -67,7 +68,8 @@ class Recipe:
                     column=name,
                     expected="a set for teachers and critics, such as paper",
                 )
-        teacher, *critics = _with_facts(settings)
+        places = (settings.knowledge, settings.data, settings.split)
+        teacher, *critics = with_facts([settings.teacher, *settings.critics], *places)
         return cls(
             prompts,
             teacher,
@@ -131,14 +133,28 @@ class Recipe:
         ]
 
 
-def _with_facts(settings: Settings) -> list[Model]:
-    """Teacher and critics; `offline/knowledge` has read its facts, and its key names them."""
-    models = [settings.teacher, *settings.critics]
+def with_facts(
+    models: Sequence[Model], knowledge: Path | None, data: Path | None, split: str
+) -> list[Model]:
+    """Let `offline/knowledge`, where it is among the models, read its facts.
+
+    Args:
+        models: Who is to be asked.
+        knowledge: Folder of knowledge files.
+        data: Folder of the benchmark.
+        split: Whose train part may be looked at.
+
+    Returns:
+        The models; the key of `offline/knowledge` names its facts.
+
+    Raises:
+        InputError: If a folder, a file or the split is wrong.
+    """
     if not any(model.model == KNOWLEDGE for model in models):
-        return models
+        return list(models)
     from tools.traces.offline.knowledge import KnowledgeTeacher
 
-    teacher = KnowledgeTeacher.read(settings.knowledge, settings.data, settings.split)
+    teacher = KnowledgeTeacher.read(knowledge, data, split)
     bind(KNOWLEDGE, teacher.reply)
     # Other facts give other replies: as a parameter they are part of a call's key.
     facts = {"facts": teacher.fingerprint}

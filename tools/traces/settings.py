@@ -6,7 +6,7 @@ import json
 import math
 import re
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -216,40 +216,42 @@ def read_settings(verb: str, args: Sequence[str]) -> Settings:
     return replace(given, teacher=teacher, critics=critics)
 
 
-def check_model(role: str, model: Model) -> None:
+def check_model(role: str, model: Model, verb: str = "traces") -> None:
     """Refuse what a model may not be told.
 
     Args:
         role: Where it stands in the settings.
         model: What was given.
+        verb: Whose settings they are.
 
     Raises:
         InputError: If a parameter is a secret or ours to set, or a limit or price makes no sense.
     """
+    wrong = partial(_wrong, file=verb)
     extra = model.parameters.get("extra_body") or {}
     if not isinstance(extra, dict):
-        raise _wrong(f"{role}.parameters", "extra_body is no mapping", extra, "names and values")
+        raise wrong(f"{role}.parameters", "extra_body is no mapping", extra, "names and values")
     for name, value in [*model.parameters.items(), *extra.items()]:
         if name in _OURS:
-            raise _wrong(f"{role}.parameters", "set by this tool", name, "other parameters")
+            raise wrong(f"{role}.parameters", "set by this tool", name, "other parameters")
         if _SECRET.search(name):
             expected = "the key in the environment; its variable's name as key_from, if unusual"
-            raise _wrong(f"{role}.parameters", "keys are not written down", name, expected)
+            raise wrong(f"{role}.parameters", "keys are not written down", name, expected)
         if name in _COUNTS and value is not None and (type(value) is not int or value < 1):
-            raise _wrong(f"{role}.parameters.{name}", "wrong number", value, "1 or more")
+            raise wrong(f"{role}.parameters.{name}", "wrong number", value, "1 or more")
         if name == "timeout" and (type(value) not in (int, float) or not 0 < value < math.inf):
-            raise _wrong(f"{role}.parameters.{name}", "wrong number", value, "seconds")
+            raise wrong(f"{role}.parameters.{name}", "wrong number", value, "seconds")
     for name in ("in_flight", "requests_per_minute", "tokens_per_minute"):
         if (value := getattr(model, name)) is not None and value < 1:
-            raise _wrong(f"{role}.{name}", "too small", value, "1 or more")
+            raise wrong(f"{role}.{name}", "too small", value, "1 or more")
     for name in ("input_price", "output_price"):
         if (price := getattr(model, name)) is not None and not 0 <= price < math.inf:
-            raise _wrong(f"{role}.{name}", "not a price", price, "US$ per million tokens")
+            raise wrong(f"{role}.{name}", "not a price", price, "US$ per million tokens")
 
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _wrong(key: str, what: str, got: object, expected: str) -> InputError:
-    return InputError(what, file="traces", column=key, got=str(got), expected=expected)
+def _wrong(key: str, what: str, got: object, expected: str, file: str = "traces") -> InputError:
+    return InputError(what, file=file, column=key, got=str(got), expected=expected)

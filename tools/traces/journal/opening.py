@@ -248,7 +248,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def _none_yet(path: Path) -> InputError:
-    return InputError("no journal here yet", file=path, expected="a run of `traces make`")
+    return InputError("no journal here yet", file=path, expected="a run of `traces make` or `ask`")
 
 
 def _keep_private(path: Path) -> None:

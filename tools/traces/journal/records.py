@@ -76,7 +76,7 @@ class Call:
     """One thing to ask: everything that decides the reply, and what it is about.
 
     Attributes:
-        role: `teacher`, `critic` or `judge`.
+        role: `teacher`, `critic` or `judge`; `reader` and `summariser` of the verb `ask`.
         question: What it is about.
         label: Its outcome; None where none is known.
         sample: Counts the samples of one question, or equal critics of one thought, from 0.

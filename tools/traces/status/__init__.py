@@ -38,24 +38,52 @@ def status(settings: Settings, journal: Journal) -> None:
         settings: What is kept; whether to print JSON.
         journal: What to count.
     """
+    attempts, counts, spent = _read(settings, journal)
+    if settings.json:
+        told = {"journal": str(settings.journal), **_as_json(settings, attempts, counts, spent)}
+        Console(soft_wrap=True).print_json(json.dumps(told))
+    else:
+        _show(attempts, counts, spent)
+    if counts:
+        _draw(counts, settings.journal.with_name(_PICTURE))
+
+
+def summary(settings: Settings, journal: Journal) -> dict[str, Any]:
+    """What `status --json` prints, without the journal's path.
+
+    Args:
+        settings: What is kept.
+        journal: What to count.
+
+    Returns:
+        attempts, spent, kept (by which settings the funnel is counted), funnel, groups.
+    """
+    return _as_json(settings, *_read(settings, journal))
+
+
+def _read(
+    settings: Settings, journal: Journal
+) -> tuple[list[dict[str, Any]], dict[Group, Counter[str]], float]:
+    """The attempts by role, model and state; the funnel; the US dollars spent."""
     funnel = Funnel(settings.kept_grades, settings.least_words, len(settings.critics))
     attempts: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in journal.rows():
         _count(attempts, row)
         funnel.add(row)
-    counts = funnel.counts()
     rows = [
         dict(zip(_ATTEMPT, group, strict=True)) | sums for group, sums in sorted(attempts.items())
     ]
-    spent = journal.spent()
-    if settings.json:
-        told = {"journal": str(settings.journal), "attempts": rows, "spent": spent}
-        told |= {"kept": _kept(settings), **_funnel_as_json(counts)}
-        Console(soft_wrap=True).print_json(json.dumps(told))
-    else:
-        _show(rows, counts, spent)
-    if counts:
-        _draw(counts, settings.journal.with_name(_PICTURE))
+    return rows, funnel.counts(), journal.spent()
+
+
+def _as_json(
+    settings: Settings,
+    attempts: list[dict[str, Any]],
+    counts: Mapping[Group, Counter[str]],
+    spent: float,
+) -> dict[str, Any]:
+    told = {"attempts": attempts, "spent": spent, "kept": _kept(settings)}
+    return told | _funnel_as_json(counts)
 
 
 def _count(attempts: dict[tuple[str, ...], dict[str, Any]], row: Mapping[str, Any]) -> None:
