@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Logits of this many elements at a time: 128 positions of a 128k vocabulary. A CPU is as fast with
-# it as with all of them at once; with a quarter of it, it is not.
-_LOGITS_AT_ONCE = 2**24
+# 128 positions of a 128k vocabulary. A CPU is as fast with it as with all of them at once; with a
+# quarter of it, it is not.
+LOGITS_AT_ONCE = 2**24
+"""Logits that are computed at a time."""
 
 
 def sum_over_supervised(
@@ -84,7 +85,7 @@ def sum_over_states(
             float(len(states)), dtype=torch.float64, device=states.device
         )
     weight = loss.weight(supervised)
-    chunk = max(1, _LOGITS_AT_ONCE // vocab_size)
+    chunk = max(1, LOGITS_AT_ONCE // vocab_size)
     total = _sum_in_chunks(states, head, supervised, weight, loss, chunk)
     return total, weight.sum(dtype=torch.float64)
 

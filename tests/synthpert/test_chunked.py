@@ -39,7 +39,7 @@ def in_chunks(
     loss: TokenLoss, layer: nn.Linear, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> list[torch.Tensor | None]:
     """Sum, sum of weights and gradients, carried back from three times the sum."""
-    monkeypatch.setattr(chunked, "_LOGITS_AT_ONCE", 6 * chunk)
+    monkeypatch.setattr(chunked, "LOGITS_AT_ONCE", 6 * chunk)
     given = states()
     total, weight = chunked.sum_over_states(given, layer, KNOWN, loss, 6)
     (3 * total).backward()

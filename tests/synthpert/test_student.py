@@ -72,7 +72,7 @@ def test_chunked_loss_equals_the_whole(base: str, monkeypatch: pytest.MonkeyPatc
     whole.backward()
     expected = [p.grad.clone() for p in student.parameters()]
     student.zero_grad()
-    monkeypatch.setattr("synthpert.chunked._LOGITS_AT_ONCE", 7 * student.causal_lm.vocab_size)
+    monkeypatch.setattr("synthpert.chunked.LOGITS_AT_ONCE", 7 * student.causal_lm.vocab_size)
     chunked, _ = student.token_loss(data)
     chunked.backward()
     torch.testing.assert_close(chunked, whole)
