@@ -333,7 +333,8 @@ def test_step_is_divided_by_its_tokens_before_it_is_clipped(base: str) -> None:
 
 
 def test_checkpoint_holds_the_random_states(attached: Student) -> None:
-    assert set(checkpoint_of(attached)["random_states"]) == {"python", "numpy", "torch", "cuda"}
+    (states,) = checkpoint_of(attached)["random_states"]
+    assert set(states) == {"python", "numpy", "torch", "cuda"}
 
 
 def test_checkpoint_of_the_same_base_under_another_path_is_accepted(
