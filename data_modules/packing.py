@@ -103,3 +103,20 @@ def packed(
         max(sizes),
     )
     return batches
+
+
+def refuse_packing(budget: int | None, *, mixed: bool) -> None:
+    """Refuse a budget of tokens that packs nothing.
+
+    Args:
+        budget: Most tokens a batch; None packs nothing, and is fine.
+        mixed: Whether there is a second data set, whose share is of examples.
+
+    Raises:
+        InputError: If it is below 1, or examples are mixed.
+    """
+    place = "data.init_args.tokens_per_batch"
+    if budget is not None and mixed:
+        raise InputError("packs no mixture", column=place, got=budget, expected="null")
+    if budget is not None and budget < 1:
+        raise InputError("too small", column=place, got=budget, expected="1 or more, or null")

@@ -9,6 +9,7 @@ import polars as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from synthpert.errors import InputError
 from synthpert.probes import probed
 from synthpert.questions import KEY
 
@@ -94,3 +95,26 @@ def question_loader(
         collate_fn=partial(question_batch, probe=probe),
         generator=torch.Generator(),
     )
+
+
+def refuse_odd(batch: int, eval_batch: int, share: float, workers: int, seed: int) -> None:
+    """Refuse numbers with which nothing can be loaded, or something else than was meant.
+
+    Args:
+        batch: Examples a micro-batch.
+        eval_batch: Questions a step of `test` and `predict`.
+        share: Of the train perturbations, held out for validation.
+        workers: Processes that encode.
+        seed: Of the draws.
+
+    Raises:
+        InputError: Which of them it is.
+    """
+    least = (("batch_size", batch, 1), ("eval_batch_size", eval_batch, 1))
+    for name, value, low in (*least, ("workers", workers, 0), ("seed", seed, 0)):
+        if value < low:
+            place, wanted = f"data.init_args.{name}", f"{low} or more"
+            raise InputError("too small", column=place, got=value, expected=wanted)
+    if not 0 <= share <= 1:
+        place = "data.init_args.validation_share"
+        raise InputError("not a share", column=place, got=share, expected="in [0, 1]")

@@ -25,8 +25,8 @@ from data_modules.batching import (
     collate,
 )
 from data_modules.mixing import Mix, Mixture
-from data_modules.packing import packed
-from data_modules.question_rows import question_loader
+from data_modules.packing import packed, refuse_packing
+from data_modules.question_rows import question_loader, refuse_odd
 from synthpert.errors import InputError
 from synthpert.probes import Probe
 from synthpert.questions import (
@@ -84,8 +84,8 @@ class QuestionDataModule(L.LightningDataModule):
         probe: Probe | None = None,
     ) -> None:
         super().__init__()
-        if mix and tokens_per_batch:
-            raise InputError("packs no mixture", column="data.tokens_per_batch", expected="null")
+        refuse_odd(batch_size, eval_batch_size, validation_share, workers, seed)
+        refuse_packing(tokens_per_batch, mixed=mix is not None)
         self.data, self.split, self.cell_lines, self.questions = data, split, cell_lines, questions
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.validation_share, self.workers, self.seed = validation_share, workers, seed

@@ -70,6 +70,92 @@ def refuse_another(
         )
 
 
+def terms(student: Any) -> dict[str, Any]:  # noqa: ANN401 - duck-typed, as its data module
+    """What a run that goes on must share with the one it goes on from, or be told of.
+
+    Args:
+        student: Attached to a trainer.
+
+    Returns:
+        Rates that a checkpoint's optimiser brings along, `accumulate`; where the data module tells,
+        also `batch` (examples of a micro-batch on all ranks, or tokens where `packed`), how many
+        `examples` there are, and the `seed` of their order.
+    """
+    trainer = student.trainer
+    found = {
+        "learning_rate": student.learning_rate,
+        "weight_decay": student.weight_decay,
+        "accumulate": trainer.accumulate_grad_batches,
+    }
+    data: Any = getattr(trainer, "datamodule", None)
+    size, budget = getattr(data, "batch_size", None), getattr(data, "tokens_per_batch", None)
+    if size is None or getattr(data, "train", None) is None:
+        return found
+    own, mixture = len(data.train), getattr(data, "mixture", None)
+    return found | {
+        "batch": (budget or size) * trainer.world_size,
+        "packed": budget or 0,
+        "examples": own + (mixture.count(own) if mixture else 0),
+        "seed": getattr(data, "seed", None),
+    }
+
+
+def go_on(checkpoint: dict[str, Any], now: dict[str, Any]) -> None:
+    """Let training go on with the examples that it has not seen, in whatever micro-batches.
+
+    Args:
+        checkpoint: Lightning's, as read from disk, changed in place.
+        now: The `terms` of the run that goes on; the checkpoint holds those of the run before.
+
+    Raises:
+        InputError: If a rate differs, which would be the checkpoint's whatever the recipe says; or
+            if a step has another number of examples, for which the epochs' steps and so the
+            learning rate's way to zero would be others than those behind it.
+    """
+    then = checkpoint.get("terms", now)
+    for name in ("learning_rate", "weight_decay"):
+        if then[name] != now[name]:
+            raise InputError(
+                "the optimiser of the checkpoint has another",
+                column=f"model.{name}",
+                got=now[name],
+                expected=f"{then[name]}, or a run of its own",
+            )
+    back_to_step(checkpoint, then["accumulate"])
+    if then == now or "batch" not in then or "batch" not in now:
+        return
+    wanted, got = (each["batch"] * each["accumulate"] for each in (then, now))
+    if wanted != got or then["packed"] != now["packed"]:
+        raise InputError(
+            "a step of the checkpoint has other examples",
+            column="data.batch_size x trainer.accumulate_grad_batches x devices",
+            got=f"{got} {_unit(now)}",
+            expected=f"{wanted} {_unit(then)}",
+        )
+    if (then["examples"], then["seed"]) != (now["examples"], now["seed"]):
+        log.warning(
+            "other data than the checkpoint's (%s examples then, %s now): of this epoch, some "
+            "come twice and some not at all",
+            f"{then['examples']:,}",
+            f"{now['examples']:,}",
+        )
+    _batch_anew(checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"], then, now)
+
+
+def _unit(terms: dict[str, Any]) -> str:
+    return f"tokens, packed by {terms['packed']:,}" if terms["packed"] else "examples"
+
+
+def _batch_anew(progress: dict[str, Any], then: dict[str, Any], now: dict[str, Any]) -> None:
+    """Count the batches of this epoch that are behind in those of now: as many examples."""
+    seen = progress["current"]["processed"]
+    # Behind an epoch's end, where the last batch may have been a smaller one, lies all of it.
+    after = -(-seen * then["batch"] // now["batch"])
+    for counts in (progress["total"], progress["current"]):
+        for name in counts:
+            counts[name] += after - seen
+
+
 def back_to_step(checkpoint: dict[str, Any], accumulate: int) -> None:
     """Let training go on where an optimiser step begins, with counters that agree.
 
@@ -139,6 +225,21 @@ def random_states(device: torch.device) -> dict[str, Any]:
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
     }
+
+
+def of_all_ranks(states: dict[str, Any]) -> list[dict[str, Any]]:
+    """The random states of every rank, in their order; a joint act of several."""
+    together = torch.distributed
+    if not (together.is_available() and together.is_initialized()):
+        return [states]
+    found: list[Any] = [None] * together.get_world_size()
+    together.all_gather_object(found, states)
+    return found
+
+
+def of_rank(states: list[dict[str, Any]] | None, rank: int) -> dict[str, Any] | None:
+    """What `of_all_ranks` has of one rank; None of one that was not there."""
+    return states[rank] if states and rank < len(states) else None
 
 
 def restore_random_states(states: dict[str, Any], device: torch.device) -> None:

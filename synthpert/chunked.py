@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Logits of this many elements at a time: 128 positions of a 128k vocabulary. A CPU is as fast with
-# it as with all of them at once; with a quarter of it, it is not.
-_LOGITS_AT_ONCE = 2**24
+# 128 positions of a 128k vocabulary. A CPU is as fast with it as with all of them at once; with a
+# quarter of it, it is not.
+LOGITS_AT_ONCE = 2**24
+"""Logits that are computed at a time."""
 
 
 def sum_over_supervised(
@@ -84,7 +85,7 @@ def sum_over_states(
             float(len(states)), dtype=torch.float64, device=states.device
         )
     weight = loss.weight(supervised)
-    chunk = max(1, _LOGITS_AT_ONCE // vocab_size)
+    chunk = max(1, LOGITS_AT_ONCE // vocab_size)
     total = _sum_in_chunks(states, head, supervised, weight, loss, chunk)
     return total, weight.sum(dtype=torch.float64)
 
@@ -174,21 +175,27 @@ class _SumInChunks(torch.autograd.Function):
         *trained: Tensor,
     ) -> Tensor:
         total = states.new_zeros((), dtype=torch.float64)
-        grads = [torch.zeros_like(each) for each in (states, *trained)]
-        for part in _parts(len(states), chunk):
+        of_states = torch.empty_like(states)
+        of_trained = [torch.zeros_like(each) for each in trained] if not len(states) else []
+        for number, part in enumerate(_parts(len(states), chunk)):
             with torch.enable_grad():
                 leaf = states[part].detach().requires_grad_()
                 value = of_part(leaf, part)
-            found = torch.autograd.grad(value, (leaf, *trained), allow_unused=True)
+            of_states[part], *found = torch.autograd.grad(
+                value, (leaf, *trained), allow_unused=True, materialize_grads=True
+            )
             total += value.detach()
-            grads[0][part] = found[0]
-            for grad, more in zip(grads[1:], found[1:], strict=True):
-                if more is not None:
-                    grad += more
-        ctx.save_for_backward(*grads)
+            # Autograd may hand out one tensor twice: only what is a sum already is our own.
+            add = Tensor.add_ if number > 1 else Tensor.add
+            of_trained = list(map(add, of_trained, found)) if number else found
+        ctx.grads = [of_states, *of_trained]
+        ctx.own = len(states) > chunk
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, above: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - torch's
-        return (None, None, *(grad * above for grad in ctx.saved_tensors))
+        # In place, for a head of a large vocabulary is large; a second pass would find nothing.
+        grads, ctx.grads = ctx.grads, None
+        times = Tensor.mul_ if ctx.own else Tensor.mul
+        return (None, None, *(times(grad, above) for grad in grads))

@@ -233,8 +233,8 @@ def main(args: Sequence[str]) -> int:
             raise
         if ending.requeued:
             requeue()
-        if args[0] == "fit":
-            sys.stderr.write(f"{way_on(args, ending.step)}\n")
+        if args[0] == "fit" and ending.is_first:
+            sys.stderr.write(f"{way_on(args, ending.step, ending.saved)}\n")
         return ending.code
     return 0
 

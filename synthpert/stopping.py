@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 
 import lightning as L
@@ -30,14 +31,18 @@ class Ending(L.Callback):
     The first Ctrl-C is treated as SIGTERM is: training stops between two steps, so that the run
     that goes on misses none. The second stops it where it is. So is SIGUSR1 in a SLURM job, which
     is then put back into the queue: Lightning's own handler saves wherever the signal finds it,
-    within a step too, and trains on until it is killed.
+    within a step too, and trains on until it is killed. Of several ranks, all stop at the step at
+    which any has heard a signal: Lightning's handler would talk to the others at once, in the midst
+    of what they say of their gradients.
     """
 
     def __init__(self) -> None:
         self.code: int | None = None
         self.step = 0
+        self.saved = False
         self.requeued = False
-        self._asked = self._time_is_up = False
+        self.is_first = True
+        self._asked = self._told = self._time_is_up = False
 
     def watch_scheduler(self) -> None:
         """Heed SIGUSR1 in a SLURM job, from now on: loading a base takes its time, too."""
@@ -45,32 +50,45 @@ class Ending(L.Callback):
             signal.signal(signal.SIGUSR1, self._stop_for_scheduler)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Watch for Ctrl-C, which ranks of one run would not see at the same step.
+        """Watch for signals.
 
         From here on the state is saved whatever ends the run. An error before, while a checkpoint
         is being restored, would save a student half restored.
         """
-        alone = trainer.world_size == 1
-        if alone and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._stop_after_step)
-        own = [each for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)]
-        for callback in own[:1]:
+        self.is_first = trainer.is_global_zero
+        if threading.current_thread() is threading.main_thread():
+            alone = trainer.world_size == 1
+            signal.signal(signal.SIGINT, self._stop_after_step if alone else self._stop_all)
+            if not alone:
+                signal.signal(signal.SIGTERM, self._stop_all)
+        for callback in _kept_by(trainer)[:1]:
             callback.save_on_exception = True
 
     def on_train_batch_end(self, trainer: L.Trainer, *rest: object) -> None:
-        """Stop all ranks at the same batch once any of them has heard from the scheduler."""
-        if not job_id():
+        """Stop all ranks at the same batch once any of them has heard a signal."""
+        if not job_id() and trainer.world_size == 1:
             return
-        if trainer.strategy.reduce_boolean_decision(self._time_is_up, all=False):
-            self.requeued = True
+        any_rank = partial(trainer.strategy.reduce_boolean_decision, all=False)
+        if any_rank(self._time_is_up or self._asked or self._told):
+            self.requeued, self._asked = any_rank(self._time_is_up), any_rank(self._asked)
             # Not by a signal: Lightning's handler talks to the other ranks, which do so as well.
             trainer._signal_connector.received_sigterm = True
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save the state that training ends with, where the recipe saves every so many steps.
+
+        Lightning 2.6 would leave `last` at the last multiple of them.
+        """
+        for callback in _kept_by(trainer):
+            if callback.save_last and callback._last_global_step_saved != trainer.global_step:
+                callback._save_last_checkpoint(trainer, callback._monitor_candidates(trainer))
 
     def on_exception(
         self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
     ) -> None:
         """Remember whether it was a signal."""
         self.step = trainer.global_step
+        self.saved = any(each.save_on_exception for each in _kept_by(trainer))
         self.requeued = self.requeued and trainer.is_global_zero
         if isinstance(exception, KeyboardInterrupt):
             self.code = INTERRUPTED
@@ -83,9 +101,24 @@ class Ending(L.Callback):
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.raise_signal(signal.SIGTERM)
 
+    def _stop_all(self, signum: int, frame: FrameType | None) -> None:
+        if signum == signal.SIGINT:
+            self._asked = True
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._told = True
+        if self.is_first:
+            log.warning("stopping all processes after this step")
+
     def _stop_for_scheduler(self, signum: int, frame: FrameType | None) -> None:
         self._time_is_up = True
         log.warning("the scheduler's time is up: stopping after this step")
+
+
+def _kept_by(trainer: L.Trainer) -> list[ModelCheckpoint]:
+    """The callbacks that save checkpoints; none in a trial run, which leaves none."""
+    if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        return []
+    return [each for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)]
 
 
 def job_id() -> str | None:
@@ -111,13 +144,16 @@ def requeue() -> None:
         log.info("job %s is back in the queue", job)
 
 
-def way_on(args: Sequence[str], step: int) -> str:
+def way_on(args: Sequence[str], step: int, saved: bool = True) -> str:
     """Say where a stopped fit stands and which command goes on with it.
 
     Args:
         args: The command line that began it, from the verb on.
         step: Optimiser steps behind it.
+        saved: Whether anything keeps its checkpoints.
     """
+    if not saved:
+        return f"stopped at step {step}, nothing saved: no ModelCheckpoint was at work"
     run = os.environ.get(run_folder.VARIABLE, "RUN")
     own = [word for name in values(args, "--import-from") for word in ("--import-from", name)]
     again = ["synthpert", "fit", "--config", f"{run}/config.yaml", "--run", run, *own]

@@ -274,7 +274,9 @@ class Student(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what was trained and what it was trained on; the base is not ours to copy."""
         checkpoints.keep_trained(self, checkpoint, self._identity)
-        checkpoint["random_states"] = self._step_random or checkpoints.random_states(self.device)
+        checkpoint["terms"] = checkpoints.terms(self)
+        own = self._step_random or checkpoints.random_states(self.device)
+        checkpoint["random_states"] = checkpoints.of_all_ranks(own)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another base, other adapters or, to train on, another prompt set.
@@ -285,8 +287,9 @@ class Student(L.LightningModule):
         to_train = bool(self.trainer.training)
         checkpoints.refuse_another(self, checkpoint, self._identity, to_train)
         if to_train and "loops" in checkpoint:
-            checkpoints.back_to_step(checkpoint, self.trainer.accumulate_grad_batches)
-            self._step_random = checkpoint.get("random_states")
+            checkpoints.go_on(checkpoint, checkpoints.terms(self))
+            states = checkpoint.get("random_states")
+            self._step_random = checkpoints.of_rank(states, self.trainer.global_rank)
 
     @cached_property
     def _identity(self) -> dict[str, str]:

@@ -100,6 +100,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "probe.py").write_text(PROBE)
     write(folder / "recipe.yaml", adapted())
     go_on = [*LONGER, "--ckpt_path"]
+    drop = ["--model.lora.dropout", "0.5", "--model.schedule", "constant"]
     with chdir(folder):
         assert main(command("fit", "one")) == 0
         assert main(command("test", "one-test", "--ckpt_path", last("one"))) == 0
@@ -108,6 +109,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
             with_overlay("fsdp", "fit", "fsdp"),
             with_overlay("fsdp", "test", "fsdp-test", "--ckpt_path", last("fsdp")),
             with_overlay("fsdp", "fit", "one-then-fsdp", *go_on, last("one")),
+            with_overlay("ddp", "fit", "dropping", *drop),
+            with_overlay("ddp", "fit", "dropping-on", *drop, *go_on, last("dropping")),
+            with_overlay("ddp", "fit", "dropping-all", *drop, *LONGER),
         ]
         Path("commands.json").write_text(json.dumps(by_two))
         done = torchrun(
@@ -187,6 +191,15 @@ def test_a_sharded_run_goes_on_from_a_checkpoint_of_one_process_and_back(lab: Pa
     for run in ("one-then-fsdp", "fsdp-then-one"):
         assert losses(lab, run) == pytest.approx(alone, rel=1e-6)
         assert checkpoint(lab, run)["global_step"] == STEPS + 3
+
+
+@pytest.mark.slow
+def test_every_process_goes_on_with_the_dropout_it_would_have_had(lab: Path) -> None:
+    on, whole_run = (
+        column(lab / "runs" / run, "train_loss") for run in ("dropping-on", "dropping-all")
+    )
+    assert on == whole_run[-len(on) :]
+    assert 0 < len(on) < len(whole_run)
 
 
 @pytest.mark.slow

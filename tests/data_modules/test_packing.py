@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tiny import attach, quiet_trainer, r1_tokenizer, tiny_base, write_benchmark
 
 from data_modules.batching import Examples
-from data_modules.packing import PackedBatches, packed, token_counts
+from data_modules.packing import PackedBatches, packed, refuse_packing, token_counts
 from data_modules.traces import TraceDataModule
 from data_modules.tuples import TupleDataModule
 from synthpert.encoding import Encoder
@@ -98,3 +98,9 @@ def test_data_module_trains_on_batches_within_the_budget(tmp_path: Path) -> None
     batches = list(module.train_dataloader())
     assert sum(len(batch["lengths"]) for batch in batches) == len(module.train)
     assert max(int(batch["lengths"].sum()) for batch in batches) <= 100
+
+
+@pytest.mark.parametrize(("budget", "mixed"), [(0, False), (-5, False), (512, True)])
+def test_a_budget_that_packs_nothing_is_refused(budget: int, mixed: bool) -> None:
+    with pytest.raises(InputError, match="tokens_per_batch"):
+        refuse_packing(budget, mixed=mixed)

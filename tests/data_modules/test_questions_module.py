@@ -240,3 +240,20 @@ def test_texts_hold_every_word_of_the_examples(base: str, data: Path) -> None:
 def test_no_train_question_left_is_one_line(base: str, data: Path) -> None:
     with pytest.raises(InputError, match="no example to train on"):
         attached(base, data, validation_share=1.0).setup("fit")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch_size", 0),
+        ("batch_size", -3),
+        ("eval_batch_size", 0),
+        ("workers", -1),
+        ("seed", -1),
+        ("validation_share", -0.5),
+        ("validation_share", 1.5),
+    ],
+)
+def test_a_number_with_which_nothing_can_be_loaded_is_refused(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=rf"data\.init_args\.{name}"):
+        TupleDataModule(**{name: value})

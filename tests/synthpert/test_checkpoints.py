@@ -124,3 +124,67 @@ def test_random_states_come_back_through_a_checkpoint_file(tmp_path: Path) -> No
     states = torch.load(tmp_path / "states.ckpt", weights_only=True)
     checkpoints.restore_random_states(states, CPU)
     assert draws() == expected
+
+
+TERMS = {
+    "learning_rate": 1e-4,
+    "weight_decay": 0.0,
+    "accumulate": 2,
+    "batch": 4,
+    "packed": 0,
+    "examples": 100,
+    "seed": 0,
+}
+
+
+def kept(at: dict[str, Any], **then: Any) -> dict[str, Any]:
+    return {**at, "terms": {**TERMS, **then}}
+
+
+@pytest.mark.parametrize(
+    ("now", "seen"),
+    [
+        ({}, 6),
+        ({"accumulate": 1, "batch": 8}, 3),  # larger micro-batches
+        ({"accumulate": 8, "batch": 1}, 24),  # smaller ones
+    ],
+)
+def test_the_same_steps_in_other_micro_batches_go_on_with_the_next_example(
+    now: dict[str, int], seen: int
+) -> None:
+    checkpoint = kept(progress(6, 6, 5))
+    checkpoints.go_on(checkpoint, {**TERMS, **now})
+    batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    assert batches["current"]["processed"] == batches["current"]["ready"] == seen
+    assert batches["current"]["completed"] == seen - 1
+    assert batches["total"]["processed"] == seen + 10
+
+
+@pytest.mark.parametrize("now", [{"batch": 16}, {"accumulate": 1}, {"packed": 4}])
+def test_steps_of_other_examples_are_refused(now: dict[str, int]) -> None:
+    with pytest.raises(InputError, match="a step of the checkpoint has other examples"):
+        checkpoints.go_on(kept(progress(6, 6, 5)), {**TERMS, **now})
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "weight_decay"])
+def test_a_rate_that_the_checkpoint_would_overrule_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"model.{name}: the optimiser of the checkpoint"):
+        checkpoints.go_on(kept(progress(6, 6, 5)), {**TERMS, name: 0.5})
+
+
+def test_other_data_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    checkpoints.go_on(kept(progress(6, 6, 5)), {**TERMS, "examples": 120})
+    assert "other data than the checkpoint's (100 examples then, 120 now)" in caplog.text
+
+
+def test_a_checkpoint_without_terms_goes_on() -> None:
+    at = progress(6, 6, 5)
+    checkpoints.go_on(at, TERMS)
+    assert at == progress(6, 6, 5)
+
+
+def test_a_rank_that_was_not_there_has_no_random_states() -> None:
+    states = checkpoints.of_all_ranks(checkpoints.random_states(CPU))
+    assert checkpoints.of_rank(states, 0) == states[0]
+    assert checkpoints.of_rank(states, 1) is None
+    assert checkpoints.of_rank(None, 0) is None

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from synthpert import chunked
 from synthpert.losses import (
@@ -39,7 +39,7 @@ def in_chunks(
     loss: TokenLoss, layer: nn.Linear, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> list[torch.Tensor | None]:
     """Sum, sum of weights and gradients, carried back from three times the sum."""
-    monkeypatch.setattr(chunked, "_LOGITS_AT_ONCE", 6 * chunk)
+    monkeypatch.setattr(chunked, "LOGITS_AT_ONCE", 6 * chunk)
     given = states()
     total, weight = chunked.sum_over_states(given, layer, KNOWN, loss, 6)
     (3 * total).backward()
@@ -190,3 +190,28 @@ def test_without_liger_cuda_has_the_chunks(monkeypatch: pytest.MonkeyPatch) -> N
     chunked._liger.cache_clear()
     assert chunked.fused_cross_entropy(CUDA, head(), CrossEntropy()) is None
     chunked._liger.cache_clear()
+
+
+class Shared(TokenLoss):
+    """Has two weights whose gradients are one and the same tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Parameter(torch.zeros(3)) for _ in range(2))
+
+    def forward(self, logits: Tensor, supervised: Supervised) -> Tensor:
+        both = (self.first + self.second).sum()
+        return CrossEntropy()(logits, supervised) + both
+
+
+@pytest.mark.parametrize("chunk", [2, 5, 100])
+def test_gradients_that_autograd_shares_are_added_up_once_each(
+    monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(chunked, "LOGITS_AT_ONCE", 6 * chunk)
+    loss, head = Shared(), nn.Linear(4, 6)
+    targets = torch.arange(11) % 6
+    known = Supervised(targets, targets > 2, targets % 3)
+    total, _ = chunked.sum_over_states(torch.randn(11, 4), head, known, loss, 6)
+    (2 * total).backward()
+    assert loss.first.grad.tolist() == loss.second.grad.tolist() == [22.0] * 3

@@ -210,3 +210,22 @@ def test_adapters_lie_beside_each_checkpoint(lab: Path) -> None:
     assert main(["fit", "--config", config, "--run", "kept", "--trainer.max_steps", "3"]) == 0
     refuse_damaged(lab / "kept/checkpoints/last.ckpt")
     assert (lab / "kept/adapter/adapter_model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("ends", [{"max_steps": 5}, {"max_steps": -1, "max_epochs": 1}])
+def test_last_is_what_training_ended_with_and_goes_on_to_the_bit(
+    ends: dict[str, int], lab: Path
+) -> None:
+    settings = lora_recipe(recipe_base(lab))
+    settings["model"]["schedule"] = "constant"
+    settings["trainer"]["limit_train_batches"] = 5
+    settings["trainer"]["callbacks"][3]["init_args"]["every_n_train_steps"] = 3
+    config = write(lab / "ends.yaml", settings)
+    fit = ["fit", "--config", config, "--trainer.max_steps"]
+    assert main([*fit, "8", "--run", "whole"]) == 0
+    first = [word for name, value in ends.items() for word in (f"--trainer.{name}", str(value))]
+    assert main([*fit[:-1], *first, "--run", "parts"]) == 0
+    assert load(lab / "parts/checkpoints/last.ckpt")["global_step"] == 5
+    assert main([*fit, "8", "--run", "parts", "--ckpt_path", "last"]) == 0
+    assert column(lab / "parts", "train_loss") == column(lab / "whole", "train_loss")
+    assert load(lab / "parts/checkpoints/last.ckpt")["global_step"] == 8

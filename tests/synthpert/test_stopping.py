@@ -118,3 +118,23 @@ def test_the_way_on_names_run_and_packages(monkeypatch: pytest.MonkeyPatch) -> N
     assert words[-2:] == ["--ckpt_path", "last"]
     assert "mylab" in words
     assert "other" in words
+
+
+def test_without_anything_that_saves_no_state_is_said_to_be_saved() -> None:
+    assert way_on(["fit"], step=7, saved=False).startswith("stopped at step 7, nothing saved")
+
+
+@pytest.mark.usefixtures("_handlers")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ranks_stop_at_the_end_of_a_step_whichever_hears_a_signal(
+    sent: signal.Signals, trainer: L.Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(trainer), "world_size", 2)
+    ending = Ending()
+    ending.on_train_start(trainer, L.LightningModule())
+    signal.raise_signal(sent)
+    assert not trainer.received_sigterm
+    ending.on_train_batch_end(trainer)
+    assert trainer.received_sigterm
+    ending.on_exception(trainer, L.LightningModule(), SIGTERMException())
+    assert ending.code == (INTERRUPTED if sent == signal.SIGINT else TERMINATED)

@@ -72,7 +72,7 @@ def test_chunked_loss_equals_the_whole(base: str, monkeypatch: pytest.MonkeyPatc
     whole.backward()
     expected = [p.grad.clone() for p in student.parameters()]
     student.zero_grad()
-    monkeypatch.setattr("synthpert.chunked._LOGITS_AT_ONCE", 7 * student.causal_lm.vocab_size)
+    monkeypatch.setattr("synthpert.chunked.LOGITS_AT_ONCE", 7 * student.causal_lm.vocab_size)
     chunked, _ = student.token_loss(data)
     chunked.backward()
     torch.testing.assert_close(chunked, whole)
@@ -333,7 +333,8 @@ def test_step_is_divided_by_its_tokens_before_it_is_clipped(base: str) -> None:
 
 
 def test_checkpoint_holds_the_random_states(attached: Student) -> None:
-    assert set(checkpoint_of(attached)["random_states"]) == {"python", "numpy", "torch", "cuda"}
+    (states,) = checkpoint_of(attached)["random_states"]
+    assert set(states) == {"python", "numpy", "torch", "cuda"}
 
 
 def test_checkpoint_of_the_same_base_under_another_path_is_accepted(

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from synthpert.chunked import LOGITS_AT_ONCE
+
 if TYPE_CHECKING:
     from synthpert.bases import Lora
     from tools.estimate.shapes import Shape
-
-LOGITS_AT_ONCE: Final = 2**25
-"""Logits that the student's loss computes at a time; the full ones never exist."""
 
 # A logit is held in the model's type and in float32, and so are their gradients.
 _BYTES_A_LOGIT: Final = 10
