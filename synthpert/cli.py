@@ -105,7 +105,7 @@ class RunCLI(LightningCLI):
         except jsonargparse.ArgumentError as error:
             words = args if isinstance(args, list) else []
             raise self._explained(error, words) from None
-        settings = self.config.get(self.config.get("subcommand") or "") or {}
+        settings: Any = self.config.get(self.config.get("subcommand") or "") or {}
         if settings.get("probe"):
             if "probe" not in settings.data.init_args:
                 raise InputError("this data has no probes", file="--probe", got=settings.probe)
