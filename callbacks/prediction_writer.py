@@ -34,6 +34,7 @@ class PredictionWriter(L.Callback):
         self.path = path
         self._parts: list[pl.DataFrame] = []
         self._probe: str | None = None
+        self._examples: int | None = None
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Begin anew, and keep Lightning from holding all predictions a second time."""
@@ -42,6 +43,12 @@ class PredictionWriter(L.Callback):
         self._probe = getattr(getattr(trainer, "datamodule", None), "probe", None)
         if stage == "predict":
             trainer.predict_loop.return_predictions = False
+
+    def on_load_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note how many examples the student was trained on."""
+        self._examples = checkpoint.get("terms", {}).get("examples")
 
     def on_test_batch_end(
         self,
@@ -98,6 +105,8 @@ class PredictionWriter(L.Callback):
         if trainer.is_global_zero:
             path = self._place(trainer, run)
             record = how_answered(trainer, self._probe)
+            if self._examples is not None:
+                record["train_examples"] = self._examples
             figures = _join(parts, path, run.resolve().name, record)
         return trainer.strategy.broadcast(figures)
 

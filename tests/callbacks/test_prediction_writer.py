@@ -16,6 +16,7 @@ from callbacks.prediction_writer import PredictionWriter
 from synthpert.errors import InputError
 from synthpert.predictions import PREDICTION_SCHEMA, read_predictions
 from synthpert.questions import Question
+from synthpert.records import read_record
 
 KEY = ["cell_line", "pert", "gene"]
 
@@ -110,3 +111,11 @@ def test_lightning_still_cannot_move_questions_to_a_device() -> None:
     # Why data modules keep batches of questions from it; when this fails, they need not
     with pytest.raises(ValueError, match="frozen dataclass"):
         move_data_to_device([Question("k562", "AARS", "A2M")], torch.device("cpu"))
+
+
+def test_the_record_says_how_many_examples_the_student_was_trained_on(tmp_path: Path) -> None:
+    writer = PredictionWriter()
+    trainer = make_trainer(tmp_path, writer)
+    writer.on_load_checkpoint(trainer, FakeStudent(), {"terms": {"examples": 1234}})
+    trainer.test(FakeStudent(), FakeData(), verbose=False)
+    assert read_record(tmp_path / "predictions.parquet")["train_examples"] == 1234

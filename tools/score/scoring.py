@@ -18,6 +18,7 @@ from synthpert.scoring.bootstrap import SEED
 from synthpert.scoring.paper import score_as_paper
 from tools.baseline import references
 from tools.score.comparing import compare
+from tools.score.learning import learning_curve
 from tools.score.scorer import Scorer
 from tools.score.systems import System, lay_beside, name_systems, read_system
 
@@ -84,7 +85,9 @@ class Scored:
         leaks = {row.pop("cell_line"): row for row in audit.to_dicts()}
         files = {name: self._told(each) | {"leakage": leaks} for name, each in self.systems.items()}
         rows = {name: self._told(each) for name, each in self.references.items()}
-        return {"files": files, "reference_rows": rows, "comparisons": self.comparisons}
+        found = {"files": files, "reference_rows": rows, "comparisons": self.comparisons}
+        curve = learning_curve(self.systems.values())
+        return found | ({"learning_curve": curve} if curve else {})
 
     def _told(self, system: System) -> dict[str, Any]:
         blocks = dict(system.blocks)

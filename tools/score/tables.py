@@ -11,6 +11,7 @@ from synthpert.scoring.intervals import value_of
 from tools.score.cells import SHORT, everybody, show_parts, text
 from tools.score.comparing import COMPARED
 from tools.score.details import show_details
+from tools.score.learning import show_learning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -51,6 +52,7 @@ def show_scores(scored: Scored, *, per_cell: bool, details: bool) -> None:
     )
     if details:
         show_details(what, first, rows, scored)
+    show_learning(scored)
     _show_comparisons(scored)
     show_leakage(scored)
 
