@@ -245,5 +245,9 @@
     at("browser").dataset.ready = "true";
   }
 
+  // A printed page cannot be unfolded.
+  window.addEventListener("beforeprint", () => {
+    for (const folded of document.querySelectorAll("details")) folded.open = true;
+  });
   start();
 })();

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import synthpert
 from synthpert.questions import find_data
 from tools.report.paper_rows import published
 from tools.report.tables import read_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from tools.report.findings import Result
     from tools.score.scoring import Scored
@@ -22,6 +23,7 @@ FEWEST_GENES: Final = 30
 """Below this a mean over genes, and its interval, say little."""
 
 WHOLE: Final = "PerturbQA"
+_SAMPLE: Final = Path(synthpert.__file__).resolve().with_name("sample")
 _TASKS: Final = {"de_auroc": "differential expression", "direction_auroc": "direction"}
 
 
@@ -36,17 +38,9 @@ def benchmark_name(scored: Scored, data: str | Path | None) -> str:
     rows = published()["table5_counts"]["de"].get(line) if kind == "held_out" else TEST_ROWS
     if len(scored.test) == rows:
         return WHOLE
-    if find_data(data).resolve() == find_sample():
+    if find_data(data).resolve() == _SAMPLE:
         return "a small sample of PerturbQA"
     return "a part of PerturbQA"
-
-
-def find_sample() -> Path:
-    """The folder of the bundled sample."""
-    from importlib.resources import files
-    from pathlib import Path
-
-    return Path(str(files("synthpert"))).resolve() / "sample"
 
 
 def cautions(scored: Scored, results: Sequence[Result], name: str) -> list[str]:

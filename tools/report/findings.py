@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tools.report.tables import (
@@ -12,6 +13,7 @@ from tools.report.tables import (
     cell,
     figure_cell,
     marks,
+    plain_number,
     read_figure,
 )
 
@@ -72,6 +74,7 @@ MORE: Final = (
 )
 CLASSES: Final = {"not_de": "not DE", "up": "up", "down": "down"}
 LONGEST_VALUE: Final = 120
+_signed: Final = partial(plain_number, signed=True)
 _RATES: Final = {"precision": "prec.", "recall": "recall", "f1": "F1"}
 
 
@@ -244,7 +247,8 @@ def differences(scored: Scored) -> Table:
     rows = []
     for pair in scored.comparisons:
         figures = [pair["figures"][f"{m.group}.{m.key}"] for m in HEADLINE]
-        cells = [Cell(pair["one"]), Cell(pair["other"]), *map(_difference_cell, figures)]
+        other = f"{pair['other']} (reference)" if pair["reference"] else pair["other"]
+        cells = [Cell(pair["one"]), Cell(other), *map(_difference_cell, figures)]
         rows.append(Row(cells, reference=bool(pair["reference"])))
     note = (
         "Paired: both in the same bootstrap rounds over perturbations. p is twice the share of "
@@ -262,11 +266,6 @@ def _difference_cell(told: Mapping[str, float | None]) -> Cell:
         return Cell(_signed(value), number=True)
     below = f"{_signed(low)} to {_signed(high)}, p {told['p']:.3f}"
     return Cell(_signed(value), below, number=True)
-
-
-def _signed(value: float) -> str:
-    """With a sign, and the minus of print."""
-    return f"{value:+.3f}".replace("-", "−")
 
 
 def unlike(scored: Scored) -> list[str]:

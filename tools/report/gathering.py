@@ -11,6 +11,7 @@ from synthpert.prediction_rows import KEY
 from synthpert.predictions import read_predictions
 from synthpert.questions import find_data
 from tools.report import findings, methods, provenance, views
+from tools.report.cautions import benchmark_name, cautions
 from tools.score.scoring import Scored, score_files
 
 if TYPE_CHECKING:
@@ -48,11 +49,13 @@ def gather(
     trained, taught = _read_run(run), _read_teaching(traces)
     scored = score_files(files, data=data, split=split, knowledge=knowledge, rounds=rounds)
     results = findings.list_results(scored)
+    name = benchmark_name(scored, data)
     lines = scored.test["cell_line"].unique(maintain_order=True).to_list()
     tables = {name: each.table for name, each in scored.systems.items()}
     references = {name: each.table for name, each in scored.references.items()}
     context: dict[str, Any] = {
-        "facts": _facts(scored, results),
+        "facts": _facts(scored, results, name),
+        "cautions": cautions(scored, results, name),
         **_figures(scored, results),
         **views.curve_views(tables, references),
         **views.class_views(results),
@@ -62,9 +65,9 @@ def gather(
         "teaching": taught,
         "teaching_tables": views.teaching_views(taught) if taught else [],
         **views.browser_views(tables, references, _texts(scored)),
-        "methods": methods.paragraphs(scored, lines),
+        "methods": methods.paragraphs(scored, lines, name),
         "records": views.record_view(scored),
-        "inputs": views.input_view(_inputs(scored, data, lines, trained, traces)),
+        "inputs": views.input_view(_inputs(scored, data, knowledge, trained, traces)),
     }
     context["sections"] = _sections(context)
     return context
@@ -85,17 +88,22 @@ def _figures(scored: Scored, results: Sequence[Result]) -> dict[str, Any]:
 
 
 def _inputs(
-    scored: Scored, data: str | None, lines: Sequence[str], run: Run | None, traces: str | None
+    scored: Scored, data: str | None, knowledge: str | None, run: Run | None, traces: str | None
 ) -> list[provenance.Input]:
     """Every file that was read."""
+    lines = pl.concat([scored.test["cell_line"], scored.train["cell_line"]]).unique(
+        maintain_order=True
+    )
+    known = "knn" in scored.references or any(each.by_facts for each in scored.systems.values())
     predictions = [path for each in scored.systems.values() for path in each.paths]
     found = provenance.describe("predictions", predictions)
     found += provenance.describe("benchmark", provenance.benchmark_files(find_data(data), lines))
+    found += provenance.describe("knowledge", provenance.files_of_knowledge(knowledge, known))
     found += provenance.describe("run", run.files if run else [])
     return found + provenance.describe("traces", [Path(traces)] if traces else [])
 
 
-def _facts(scored: Scored, results: Sequence[Result]) -> dict[str, Any]:
+def _facts(scored: Scored, results: Sequence[Result], name: str) -> dict[str, Any]:
     names = list(scored.systems)
     example = scored.test.row(0, named=True)
     others = f" {len(names)} systems are compared." if len(names) > 1 else ""
@@ -104,6 +112,7 @@ def _facts(scored: Scored, results: Sequence[Result]) -> dict[str, Any]:
         "title": f"How well does {_subject(scored)} predict what a knockdown does?",
         "lead": f"{len(scored.test):,} questions about single genes, scored beside "
         f"{len(results) - len(names)} reference rows on {split}.{others}",
+        "benchmark": name,
         "split_name": split,
         "n": len(scored.test),
         "lines": scored.test["cell_line"].unique().to_list(),

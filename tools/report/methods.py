@@ -57,15 +57,16 @@ def intervals(rounds: int) -> str:
     )
 
 
-def paragraphs(scored: Scored, lines: Sequence[str]) -> list[str]:
+def paragraphs(scored: Scored, lines: Sequence[str], benchmark: str) -> list[str]:
     """Write the methods.
 
     Args:
         scored: What was scored.
         lines: The cell lines of its questions.
+        benchmark: What the questions are of.
     """
     return [
-        f"{len(scored.test):,} test questions of PerturbQA ({split_name(scored.split)}) in "
+        f"{len(scored.test):,} test questions of {benchmark} ({split_name(scored.split)}) in "
         f"{_listed(lines)} were answered with one of three classes: not differentially expressed, "
         "upregulated, downregulated. Every question counts: one that is unread or absent from a "
         "file is wrong, and has the probability 1/3 for each class where probabilities are ranked.",

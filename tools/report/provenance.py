@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from synthpert import __version__
+from synthpert.knowledge import find_knowledge
+from synthpert.knowledge.sources import knowledge_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,6 +66,16 @@ def benchmark_files(folder: Path, cell_lines: Iterable[str]) -> list[Path]:
     names = [f"{line}-{task}.csv" for line in cell_lines for task in ("de", "dir")]
     asked = [folder / f"{name}{end}" for name in names for end in ("", ".gz")]
     return [path for path in asked if path.is_file()]
+
+
+def files_of_knowledge(knowledge: str | None, used: bool) -> list[Path]:
+    """The files of gene sets and networks behind the reference row knn and the strata.
+
+    Args:
+        knowledge: Their folder, None as in `find_knowledge`.
+        used: Whether anything on the page is of them.
+    """
+    return knowledge_files(find_knowledge(knowledge)) if used else []
 
 
 def versions() -> dict[str, str]:

@@ -14,6 +14,17 @@ MARK_WIDTH: Final = 120
 """Of the strip on which an interval is drawn, in its own units."""
 
 
+def plain_number(value: float, *, signed: bool = False) -> str:
+    """Three digits, with the minus of print; what rounds to nought has no sign.
+
+    Args:
+        value: A finite number.
+        signed: Whether a positive one gets a plus.
+    """
+    text = f"{value:+.3f}" if signed else f"{value:.3f}"
+    return text.lstrip("+-") if not float(text) else text.replace("-", "−")
+
+
 class Figure(NamedTuple):
     """A figure with its 95 % interval, as far as there is one."""
 
@@ -24,14 +35,16 @@ class Figure(NamedTuple):
     def __str__(self) -> str:
         if self.value is None:
             return DASH
-        return f"{self.value:.3f}"
+        return plain_number(self.value)
 
     @property
     def interval(self) -> str:
         """The interval as text; empty where there is none."""
         if self.low is None or self.high is None:
             return ""
-        return f"{self.low:.3f}–{self.high:.3f}"
+        low, high = plain_number(self.low), plain_number(self.high)
+        # A dash between signed numbers reads as another sign.
+        return f"{low} to {high}" if self.low < 0 else f"{low}–{high}"
 
 
 class Mark(NamedTuple):
@@ -121,7 +134,7 @@ def cell(value: object) -> Cell:
         return figure_cell(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return Cell(str(value))
-    return Cell(f"{value:,}" if isinstance(value, int) else f"{value:.3f}", number=True)
+    return Cell(f"{value:,}" if isinstance(value, int) else plain_number(value), number=True)
 
 
 def plain_table(

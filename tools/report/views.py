@@ -29,6 +29,7 @@ _SHORT: Final = ("not DE", "up", "down", "no answer")
 LEAKAGE: Final = {
     "rows": "test rows",
     "perts": "perturbations",
+    "same_line_share": "trained on in the same line",
     "other_line_share": "trained on in another line",
     "unseen_share": "unseen anywhere",
     "pairs_share": "exact pair, of rows",
@@ -51,8 +52,9 @@ def curve_views(
         references: The same of the reference rows.
     """
     beside = drawn_references(references)
+    lines = next(iter(tables.values()))["cell_line"].unique(maintain_order=True).to_list()
     groups = [
-        {"title": kind.title, "what": kind.what, "panels": panels}
+        {"title": kind.title, "what": kind.what, "panels": panels, "without": _left(lines, panels)}
         for kind in pictures.KINDS
         if (panels := pictures.draw_curves(kind, tables, beside))
     ]
@@ -61,6 +63,12 @@ def curve_views(
         dashes = _SVG_DASHES[i % len(_SVG_DASHES)]
         key.append(pictures.Key(f"{name} (reference)", 0, dashes))
     return {"curves": groups, "curve_key": key}
+
+
+def _left(lines: Sequence[str], panels: Sequence[pictures.Panel]) -> str:
+    """The cell lines that have no panel."""
+    drawn = {panel.title for panel in panels}
+    return ", ".join(line for line in lines if line not in drawn)
 
 
 def class_views(results: Sequence[Result]) -> dict[str, Any]:
@@ -143,7 +151,7 @@ def leakage_view(audit: pl.DataFrame) -> Table:
         cells = [_flush(_share(told[name], name)) for name in LEAKAGE]
         rows.append(Row([Cell(told["cell_line"]), *cells]))
     return Table(
-        "Share of test rows that training has seen, by cell line",
+        "Share of test rows whose perturbation, or exact pair, is trained on",
         ["cell line", *LEAKAGE.values()],
         rows,
         "Exact pair: the same perturbation and gene is trained on in another cell line.",

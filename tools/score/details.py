@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from synthpert.display import show
 from synthpert.scoring.paper import TITLE
 from tools.score.cells import CLASS_NAMES, everybody, show_parts, text
+from tools.score.learning import TRAINED_ON, learning_curve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,3 +137,26 @@ def show_paper(scored: Scored) -> None:
 
 def _spread(figure: Mapping[str, float] | None) -> str | None:
     return None if figure is None else f"{figure['mean']:.3f} ± {figure['sd']:.3f}"
+
+
+def show_learning(scored: Scored) -> None:
+    """Show the learning curve, where there is one."""
+    rows = learning_curve(scored.systems.values())
+    if not rows:
+        return
+    header = ["training examples", "system", "accuracy", "macro-F1", "DE AUROC per gene"]
+    show(
+        "Learning curve: what more training examples bring",
+        [*header, "direction AUROC per gene"],
+        [
+            [
+                row[TRAINED_ON],
+                row["system"],
+                *(text(row[name]) for name in ("accuracy", "macro_f1")),
+                *(text(row[f"{what}_auroc_per_gene"]) for what in ("de", "direction")),
+            ]
+            for row in rows
+        ],
+        "The records of the files say how many examples each student was trained on; that they "
+        "are alike otherwise is yours to know.",
+    )

@@ -10,8 +10,7 @@ from synthpert.display import show
 from synthpert.scoring.intervals import value_of
 from tools.score.cells import SHORT, everybody, show_parts, text
 from tools.score.comparing import COMPARED
-from tools.score.details import show_details
-from tools.score.learning import show_learning
+from tools.score.details import show_details, show_learning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
