@@ -26,6 +26,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         InputError: If it cannot be written.
     """
+    if not path.name:
+        raise InputError("no file's name", file=path, expected="a file")
     beside = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

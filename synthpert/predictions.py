@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SUFFIXES: Final = (".parquet", ".csv")
+
 
 def write_predictions(
     table: pl.DataFrame, path: Path | str, record: Mapping[str, Any] | None = None
@@ -48,22 +50,33 @@ def write_predictions(
     """
     path = Path(path)
     metadata = {METADATA_KEY: to_json(record)} if record else None
+    check_suffix(path)
     writers: dict[str, Callable[[pl.DataFrame, str], object]] = {
         ".parquet": lambda frame, file: frame.write_parquet(file, metadata=metadata),
         ".csv": lambda frame, file: frame.write_csv(file),
     }
-    write = writers.get(path.suffix)
-    if write is None:
-        raise InputError(
-            "predictions are written by suffix", file=path, expected=" or ".join(writers)
-        )
     unknown = sorted(set(table.columns) - set(PREDICTION_SCHEMA))
     if unknown:
         raise ValueError(f"not columns of a prediction: {', '.join(unknown)}")
     with whole_file(path) as place:
-        write(complete(table), str(place))
+        writers[path.suffix](complete(table), str(place))
     if path.suffix == ".csv":
         write_beside(record or {}, path)
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a name that predictions cannot be written under; before the long work.
+
+    Args:
+        path: Where they are to be written.
+
+    Raises:
+        InputError: If it ends otherwise than in .parquet or .csv.
+    """
+    if path.suffix not in SUFFIXES:
+        raise InputError(
+            "predictions are written by suffix", file=path, expected=" or ".join(SUFFIXES)
+        )
 
 
 def read_predictions(path: Path | str, *, text: bool = True) -> pl.DataFrame:
@@ -165,7 +178,8 @@ def uniform_where_missing(table: pl.DataFrame) -> pl.DataFrame:
     """The declared rule for a question without an answer, whether unread or not in the file.
 
     It stays null, hence wrong for accuracy, and all three classes get the probability 1/3
-    (whatever the file says), hence a rank in the middle for an AUROC.
+    (whatever the file says), hence the scores 2/3 for differential expression and 1/2 for the
+    direction.
 
     Args:
         table: Columns answer, p_not_de, p_up, p_down.

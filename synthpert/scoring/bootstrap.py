@@ -73,6 +73,11 @@ class Clusters:
     Args:
         questions: Columns cell_line, pert, gene, label; a row per question.
         perts: The names that the rows of the weights stand for; those of `questions` among them.
+
+    Attributes:
+        height: How many questions there are.
+        counts: How many perturbations, by cell line and for `all`.
+        lines: What is ranked in each cell line.
     """
 
     def __init__(self, questions: pl.DataFrame, perts: pl.Series) -> None:
@@ -81,10 +86,12 @@ class Clusters:
         genes = questions["gene"].rank("dense").to_numpy()
         lines = questions["cell_line"]
         self.height = len(questions)
+        self.counts = {"all": len(np.unique(codes))}
         self.lines = {
             name: _line((lines == name).arg_true().to_numpy(), codes, genes, questions)
             for name in lines.unique(maintain_order=True)
         }
+        self.counts |= {name: len(line.names) for name, line in self.lines.items()}
 
     def rounds(self, answered: pl.DataFrame, weights: NDArray[np.float64]) -> dict[str, Figures]:
         """Score a system in every round.

@@ -102,7 +102,8 @@ def difference(
     Returns:
         `difference`, its 95 % interval `low` and `high`, and `p`: twice the share of rounds on the
         rarer side of zero (a round at zero is on both), at least 2 / (R + 1) and at most 1. Like a
-        two-sided p-value, and not corrected for how many comparisons are made.
+        two-sided p-value, and not corrected for how many comparisons are made. All but the first
+        are None where a round has no figure.
     """
     if one is None or other is None:
         return {"difference": None, "low": None, "high": None, "p": None}
@@ -110,6 +111,8 @@ def difference(
         return {"difference": one - other, "low": None, "high": None, "p": None}
     each = one_rounds - other_rounds
     low, high = interval(each)
+    if low is None:
+        return {"difference": one - other, "low": None, "high": None, "p": None}
     rarer = min(np.count_nonzero(each <= 0), np.count_nonzero(each >= 0))
     p = min(1.0, 2 * (rarer + 1) / (len(each) + 1))
     return {"difference": one - other, "low": low, "high": high, "p": p}

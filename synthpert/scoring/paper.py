@@ -10,13 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import polars as pl
 
 from synthpert.scoring.answered import answer_numbers, label_numbers
 from synthpert.scoring.auroc import auroc
 from synthpert.scoring.classes import CLASSES, RATES, confusion_matrix, three_class
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
     from numpy.typing import NDArray
 
 SUBSETS: Final = 3
@@ -28,31 +30,36 @@ TITLE: Final = (
 )
 
 
-def score_as_paper(table: pl.DataFrame, seed: int = SEED) -> dict[str, Any]:
+def score_as_paper(tables: Sequence[pl.DataFrame], seed: int = SEED) -> dict[str, Any]:
     """Score each cell line as the paper does.
 
     Args:
-        table: As `answer_questions` returns it.
-        seed: Of the subsets; the same rows are drawn for every system.
+        tables: One for each seed of the system, as `answer_questions` returns them.
+        seed: Of the subsets; the same rows are drawn for every system and every one of its seeds.
 
     Returns:
         Cell line, and `all` for all rows together, to `n` (rows of a subset), `de_auroc` and
         `direction_auroc`, each with `pooled` alone, and the three-class figures `accuracy`,
-        `macro_f1` and those of each class. A figure is `{"mean", "sd"}` over the subsets (the
-        latter with n - 1), None where it does not exist. `all` has no AUROC.
+        `macro_f1` and those of each class. A figure is `{"mean", "sd"}` over the subsets of all
+        tables (the latter with n - 1), None where it does not exist. `all` has no AUROC.
     """
-    lines = table["cell_line"].unique(maintain_order=True).to_list()
-    numbers, labels = answer_numbers(table), label_numbers(table)
-    codes = table["cell_line"]
+    first = tables[0]
+    lines = first["cell_line"].unique(maintain_order=True).to_list()
+    answers, labels = [answer_numbers(table) for table in tables], label_numbers(first)
+    codes = first["cell_line"]
     found = {}
     for line in [*lines, "all"]:
-        rows = np.arange(len(table))
+        rows = np.arange(len(first))
         if line != "all":
             rows = (codes == line).arg_true().to_numpy()
         random = np.random.default_rng([seed, len(rows)])
         size = max(1, round(SHARE * len(rows)))
         subsets = [random.choice(rows, size, replace=False) for _ in range(SUBSETS)]
-        each = [_figures(numbers[part], labels[part], pooled=line != "all") for part in subsets]
+        each = [
+            _figures(numbers[part], labels[part], pooled=line != "all")
+            for numbers in answers
+            for part in subsets
+        ]
         found[line] = {"n": size, **_nested({name: _spread(each, name) for name in each[0]})}
     return found
 

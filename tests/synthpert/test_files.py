@@ -36,3 +36,8 @@ def test_file_in_place_of_the_folder_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         with whole_file(tmp_path / "f" / "a.csv") as place:
             place.write_text("x")
+
+
+def test_a_path_without_a_name_is_one_line() -> None:
+    with pytest.raises(InputError, match="no file's name"), whole_file(Path("")):
+        pass

@@ -14,6 +14,8 @@ from tools.traces.settings import Model, check_model
 
 FIRST_SAMPLE: Final = 1000
 """So many sample numbers belong to a seed, so that more samples keep the replies of fewer."""
+_PROMPTS: Final = "paper"
+_SPLIT: Final = "default"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Settings:
             set aside for a call.
         budget: US dollars that all calls in this journal may cost; never exceeded.
         journal: Where every reply is kept.
-        out: The predictions, .parquet or .csv; by default runs/ask/MODEL.parquet.
+        out: The predictions, .parquet or .csv; by default runs/ask/MODEL.parquet, its name longer
+            by prompts, split, probe and seed where they are not the usual ones.
         plan: Only say what it would ask, cost and take; needs no key and no network.
         export: Ask nobody: write what the journal holds of questions whose samples are all there.
         probe: Ask with names exchanged: masked-gene, swapped-perturbation, swapped-cell-line.
@@ -64,8 +67,8 @@ class Settings:
     """
 
     model: str = ""
-    prompts: str = "paper"
-    split: str = "default"
+    prompts: str = _PROMPTS
+    split: str = _SPLIT
     questions: int | float | Path | None = None
     samples: int = 1
     temperature: float | None = None
@@ -102,7 +105,8 @@ class Settings:
         for name, value in ((each.name, getattr(self, each.name)) for each in fields(self)):
             if isinstance(value, float) and not math.isfinite(value):
                 raise wrong("not a number", column=name, got=value, expected="a number")
-        for name, least in (("samples", 1), ("attempts", 1), ("draw", 0), ("seed", 0)):
+        least_of = {"samples": 1, "attempts": 1, "draw": 0, "seed": 0, "backoff": 0, "poll": 0}
+        for name, least in least_of.items():
             if getattr(self, name) < least:
                 got = getattr(self, name)
                 raise wrong("too small", column=name, got=got, expected=f"{least} or more")
@@ -154,9 +158,13 @@ class Settings:
         """The file of the predictions."""
         if self.out is not None:
             return self.out
-        name = "".join(each if each.isalnum() or each in "-._" else "-" for each in self.model)
-        parts = [name, self.probe, f"seed{self.seed}" if self.seed else None]
-        return Path("runs/ask") / ("-".join(filter(None, parts)) + ".parquet")
+        # What is asked otherwise does not take the place of what is there.
+        prompts = None if self.prompts == _PROMPTS else Path(self.prompts).stem
+        split = None if self.split == _SPLIT else self.split
+        parts = [self.model, prompts, split, self.probe, f"seed{self.seed}" if self.seed else None]
+        name = "-".join(filter(None, parts))
+        name = "".join(each if each.isalnum() or each in "-._" else "-" for each in name)
+        return Path("runs/ask") / f"{name}.parquet"
 
     @property
     def numbers(self) -> range:

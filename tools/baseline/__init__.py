@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from synthpert import __version__
 from synthpert.commands import run
 from synthpert.errors import InputError
-from synthpert.predictions import write_predictions
+from synthpert.predictions import check_suffix, write_predictions
 from synthpert.questions import read_questions, split_questions
 from tools.baseline.answering import BASELINES, REFERENCES, answer, check_name, references
 from tools.baseline.materials import Materials
@@ -68,6 +69,8 @@ def baseline(
             wrong, or `out` cannot be written.
     """
     check_name(name)
+    path = Path(out or f"predictions-{name}.parquet")
+    check_suffix(path)
     folder, network, numbers = (
         Path(p) if p is not None else None for p in (knowledge, edges, vectors)
     )
@@ -75,8 +78,8 @@ def baseline(
     _check_flags(name, materials)
     train, test = split_questions(read_questions(data), split)
     table = answer(name, train, test, materials=materials)
-    path = Path(out or f"predictions-{name}.parquet")
-    write_predictions(table, path)
+    record = {"system": "baseline", "model": f"baseline/{name}", "split": split}
+    write_predictions(table, path, {**record, "version": __version__})
     from rich.console import Console
 
     Console().print(

@@ -102,11 +102,13 @@ def answer(
         answer (`class-frequency` draws its own), and `baseline/NAME` as the model.
 
     Raises:
-        InputError: If there is no train row, no such baseline, or a file that it needs is wrong.
+        InputError: If there is no train or test row, no such baseline, or a file that it needs is
+            wrong.
     """
     check_name(name)
-    if train.is_empty():
-        raise InputError("no train row to fit a baseline on", file=f"baseline {name}")
+    for part, table in (("train row to fit a baseline on", train), ("test row to answer", test)):
+        if table.is_empty():
+            raise InputError(f"no {part}", file=f"baseline {name}")
     table = BASELINES[name](train, test, materials or Materials(knowledge))
     if "answer" not in table.columns:
         table = table.with_columns(most_probable(table).alias("answer"))

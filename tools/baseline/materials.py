@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import track
 
 from synthpert.errors import InputError
-from synthpert.knowledge import Knowledge
-from synthpert.knowledge.sources import EdgeList, read_source
+from synthpert.knowledge import Knowledge, find_knowledge
+from synthpert.knowledge.sources import EdgeList, knowledge_files, read_source
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +53,16 @@ class Materials:
         Raises:
             InputError: If the file is no edge list, or none has an edge.
         """
-        network = self.knowledge if self.edges is None else Knowledge([_edge_list(self.edges)])
+        if self.edges is None:
+            network, files = self.knowledge, knowledge_files(find_knowledge(self.folder))
+        else:
+            network, files = Knowledge([_edge_list(self.edges)]), [self.edges]
         if not network.neighbours.lengths.any():
             place = self.edges or self.folder or "knowledge"
             raise InputError("no edge here", file=place, expected="an edge list: gene1, gene2")
+        for file in files:
+            if "string" in file.name.lower() and "physical" not in file.name.lower():
+                logger.warning("%s: STRING's functional network, not the physical one", file)
         return network
 
 
@@ -64,8 +70,6 @@ def _edge_list(path: Path) -> EdgeList:
     source = read_source(path)
     if not isinstance(source, EdgeList):
         raise InputError("not an edge list", file=path, expected="the columns gene1 and gene2")
-    if "string" in source.source.lower() and "physical" not in source.source.lower():
-        logger.warning("%s: STRING's functional network, not the physical one", path)
     return source
 
 

@@ -100,6 +100,7 @@ def convert(
     name = model or f"convert/{Path(files[0].partition('=')[2] or files[0]).stem}"
     record = {
         "system": "convert",
+        "split": split,
         "threshold": thresholds,
         "files": [Path(file.partition("=")[2] or file).name for file in files],
     }

@@ -48,8 +48,8 @@ def to_probabilities(changes: NDArray[np.float64], threshold: float) -> list[pl.
     Returns:
         p_not_de, p_up and p_down, each of shape (N,).
     """
-    unit = changes / threshold
-    bent = 2 * unit / (1 + np.abs(unit))
+    # Not by the change in units of the threshold, which may be too large a number.
+    bent = 2 * (changes / (threshold + np.abs(changes)))
     logits = _STEEPNESS * np.stack([np.ones_like(bent), bent, -bent])
     weights = np.exp(logits)
     shares = weights / weights.sum(axis=0)

@@ -11,7 +11,7 @@ from synthpert.errors import InputError
 from synthpert.files import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ def report(
     knowledge: str | None = None,
     run: str | None = None,
     traces: str | None = None,
+    questions: str | None = None,
     rounds: int = 1000,
     paper: bool = False,
     out: str | None = None,
@@ -57,6 +58,8 @@ def report(
         run: A run's folder: its training curves and settings are shown.
         traces: A trace file, a journal (.sqlite) or the output of `traces status --json`: what the
             traces cost is shown.
+        questions: Score all on the questions of this table alone (cell_line, pert, gene; a
+            prediction file will do): of a model that was asked only some of them.
         rounds: Of the bootstrap over perturbations; 0 switches intervals off.
         paper: Rebuild the tables of the paper.
         out: The page, report.html if not given; with `--paper` a folder, tables if not given.
@@ -66,6 +69,8 @@ def report(
             written.
     """
     if paper:
+        unused = {"run": run, "traces": traces, "questions": questions}
+        _refuse_unused(unused | {"split": None if split == "default" else split})
         from tools.report.paper import write_tables
 
         write_tables(files, Path(out or "tables"), data=data, knowledge=knowledge, rounds=rounds)
@@ -75,7 +80,7 @@ def report(
     from tools.report.gathering import gather
     from tools.report.page import LARGEST, render
 
-    page = render(gather(files, data, split, knowledge, run, traces, rounds))
+    page = render(gather(files, data, split, knowledge, run, traces, questions, rounds))
     path = Path(out or "report.html")
     with whole_file(path) as place:
         place.write_text(page, encoding="utf-8", errors="replace")
@@ -83,6 +88,15 @@ def report(
     if size > LARGEST:
         logger.warning("%s is larger than %.1f MB: too many systems to mail", path, LARGEST / 1e6)
     _say(path, size, files)
+
+
+def _refuse_unused(flags: Mapping[str, str | None]) -> None:
+    """Refuse what the tables of the paper have no place for."""
+    for name, value in flags.items():
+        if value is not None:
+            what = "has no place in the paper's tables"
+            expected = "--paper without it"
+            raise InputError(what, file=f"--{name}", got=value, expected=expected)
 
 
 def _say(path: Path, size: int, files: Sequence[str]) -> None:

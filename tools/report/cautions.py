@@ -36,7 +36,7 @@ def benchmark_name(scored: Scored, data: str | Path | None) -> str:
     """
     kind, _, line = scored.split.partition(":")
     rows = published()["table5_counts"]["de"].get(line) if kind == "held_out" else TEST_ROWS
-    if len(scored.test) == rows:
+    if scored.of == rows:
         return WHOLE
     if find_data(data).resolve() == _SAMPLE:
         return "a small sample of PerturbQA"
@@ -51,9 +51,11 @@ def cautions(scored: Scored, results: Sequence[Result], name: str) -> list[str]:
         results: As `list_results` returns them.
         name: As `benchmark_name` returns it.
     """
-    told = []
+    told = list(scored.cautions)
     if name != WHOLE:
-        told.append(f"The questions are {name}: no figure here is comparable with a published one.")
+        told.insert(
+            0, f"The questions are {name}: no figure here is comparable with a published one."
+        )
     systems = [each for each in results if not each.reference]
     for each in systems:
         told += _missing(each)

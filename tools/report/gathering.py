@@ -29,6 +29,7 @@ def gather(
     knowledge: str | None,
     run: str | None,
     traces: str | None,
+    questions: str | None,
     rounds: int,
 ) -> dict[str, Any]:
     """Make everything the page's template names.
@@ -40,6 +41,7 @@ def gather(
         knowledge: Folder of gene sets and networks.
         run: A run's folder.
         traces: A trace file, a journal or its status.
+        questions: A table of those test questions that are scored; None for all.
         rounds: Of the bootstrap; 0 switches intervals off.
 
     Raises:
@@ -47,7 +49,9 @@ def gather(
     """
     # What is quickly found wrong is told before the long work.
     trained, taught = _read_run(run), _read_teaching(traces)
-    scored = score_files(files, data=data, split=split, knowledge=knowledge, rounds=rounds)
+    scored = score_files(
+        files, data=data, split=split, knowledge=knowledge, questions=questions, rounds=rounds
+    )
     results = findings.list_results(scored)
     name = benchmark_name(scored, data)
     lines = scored.test["cell_line"].unique(maintain_order=True).to_list()
@@ -77,6 +81,7 @@ def _figures(scored: Scored, results: Sequence[Result]) -> dict[str, Any]:
     """Everything that is a number in a table."""
     return {
         "headline": findings.headline(results),
+        "seeds": views.seeds_view(results),
         "verdicts": findings.verdicts(results, scored.comparisons),
         "references": views.reference_views(list(scored.references)),
         "by_line": [findings.by_line(results, metric) for metric in findings.HEADLINE],

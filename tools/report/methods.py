@@ -18,16 +18,17 @@ SPLITS: Final = {
 REFERENCES: Final = {
     "majority": "the most frequent class of the cell line, with the class shares of its train rows "
     "as probabilities.",
-    "class-frequency": "a class drawn by the class shares of the cell line's train rows.",
-    "gene-prior": "the class shares of the gene in the cell line's train rows, whatever the "
-    "perturbation.",
-    "gene-prior-other-lines": "the class shares of the gene in the train rows of the other cell "
-    "lines.",
-    "pert-prior": "the class shares of the perturbation in the train rows of the other cell lines.",
-    "pair-lookup": "the label of the same perturbation and gene in another cell line's train rows, "
-    "where there is one.",
-    "knn": "labels of the same gene under similar train perturbations, weighted by their nearness "
-    "in a knowledge graph.",
+    "class-frequency": "a class drawn by the class shares of the cell line's train rows, which are "
+    "its probabilities.",
+    "gene-prior": "the class shares of the gene in the cell line's train rows (where it has none, "
+    "in the other lines'), smoothed towards those of the line, whatever the perturbation.",
+    "gene-prior-other-lines": "the same in the train rows of the other cell lines alone.",
+    "pert-prior": "the class shares of the perturbation in the train rows of the other cell lines, "
+    "smoothed likewise, whatever the gene.",
+    "pair-lookup": "the labels of the same perturbation and gene in other cell lines' train rows, "
+    "beside the gene prior; where there are none, the gene prior alone.",
+    "knn": "the gene's labels under all other train perturbations, weighted by their nearness to "
+    "this one in a knowledge graph; rows of other cell lines count half.",
 }
 
 

@@ -93,13 +93,14 @@ _PRECISION: Final = (
 )
 _DE: Final = "Differential expression"
 _DIR: Final = "Direction"
+_AREA: Final = "ROC per gene (area: official AUROC)"
 _P_R: Final = "precision and recall, pooled"
 _STEPS, _EVEN, _SHARE = curves.per_gene_chance, curves.pooled_chance, curves.share_positive
 _BY_DE, _BY_DIR = curves.rank_de, curves.rank_direction
 _GENE, _POOL, _PREC = curves.per_gene_roc, curves.pooled_roc, curves.precision_recall
 KINDS: Final = (
-    Kind("de-gene", f"{_DE}: ROC per gene (area: official AUROC)", _PER_GENE, _BY_DE, _GENE, _ROC, _STEPS),
-    Kind("dir-gene", f"{_DIR}: ROC per gene (area: official AUROC)", _PER_GENE, _BY_DIR, _GENE, _ROC, _STEPS),
+    Kind("de-gene", f"{_DE}: {_AREA}", _PER_GENE, _BY_DE, _GENE, _ROC, _STEPS),
+    Kind("dir-gene", f"{_DIR}: {_AREA}", _PER_GENE, _BY_DIR, _GENE, _ROC, _STEPS),
     Kind("de-pooled", f"{_DE}: ROC pooled (not official)", _POOLED, _BY_DE, _POOL, _ROC, _EVEN),
     Kind("dir-pooled", f"{_DIR}: ROC pooled (not official)", _POOLED, _BY_DIR, _POOL, _ROC, _EVEN),
     Kind("de-pr", f"{_DE}: {_P_R}", _PRECISION, _BY_DE, _PREC, _PR, _SHARE),
@@ -197,7 +198,9 @@ def draw_reliability(name: str, number: int, bins: Sequence[Bin]) -> Panel:
         axes.bar(x, tops, width=0.03, color=FAINT, alpha=0.35, linewidth=0)
         axes.plot(x, [each.right for each in bins], color=colour, linewidth=1.2)
         axes.scatter(x, [each.right for each in bins], s=14, color=colour, zorder=3)
-        axes.set(xlim=(0.3, 1.02), ylim=(0, 1.02), xlabel="highest probability", ylabel="share right")
+        axes.set(
+            xlim=(0.3, 1.02), ylim=(0, 1.02), xlabel="highest probability", ylabel="share right"
+        )
         axes.set_xticks([1 / 3, 0.5, 0.75, 1], ["1/3", "0.5", "0.75", "1"])
         axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
 
@@ -216,7 +219,9 @@ def draw_retention(name: str, number: int, points: Sequence[tuple[float, float]]
     colour = SERIES[number % len(SERIES)]
 
     def draw(axes: Axes) -> None:
-        axes.plot([x for x, _ in points], [y for _, y in points], color=colour, linewidth=1.7)
+        alone = "o" if len(points) == 1 else None
+        x, y = [x for x, _ in points], [y for _, y in points]
+        axes.plot(x, y, color=colour, linewidth=1.7, marker=alone, markersize=4)
         lowest = min(y for _, y in points)
         axes.set(xlim=(0, 1.02), ylim=(min(0.8, lowest) - 0.02, 1.01))
         axes.set(xlabel="share of questions answered", ylabel="accuracy among them")

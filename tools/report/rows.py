@@ -54,6 +54,7 @@ class Packed:
         n: How many questions there are.
         rows: How many of them are embedded.
         texts: How many of those with their texts.
+        told: How many of all the questions have texts.
         strata: How many strata the draws were from.
     """
 
@@ -62,6 +63,7 @@ class Packed:
     n: int
     rows: int
     texts: int
+    told: int
     strata: int
 
 
@@ -112,7 +114,8 @@ def pack(
     numbered = {int(row): i for i, row in enumerate(kept)}
     columns["text"] = [numbered[row] for row in with_text]
     kinds = len(np.unique(np.stack(strata), axis=1).T)
-    return Packed(_press(columns), pages, len(first), len(kept), len(with_text), kinds)
+    counts = (len(first), len(kept), len(with_text), len(told), kinds)
+    return Packed(_press(columns), pages, *counts)
 
 
 def outcome(table: pl.DataFrame) -> NDArray[np.int8]:

@@ -221,10 +221,38 @@ def _embedded(packed: Packed) -> str:
         )
     if not packed.texts:
         return f"{told} The files hold no reasoning."
+    cut = f"each text is cut after {LONGEST_TEXT:,} characters."
+    if packed.texts == packed.told:
+        return (
+            f"{told} Reasoning and responses are here for all {packed.told:,} that have any; {cut}"
+        )
     return (
-        f"{told} Reasoning and responses are here for {packed.texts:,} of them, {drawn}; each text "
-        f"is cut after {LONGEST_TEXT:,} characters."
+        f"{told} Reasoning and responses are here for {packed.texts:,} of the {packed.told:,} that "
+        f"have any, {drawn}; {cut}"
     )
+
+
+def seeds_view(results: Sequence[Result]) -> Table | None:
+    """The headline figures' spread over seeds; None where no system has several."""
+    several = [each for each in results if each.system.spread]
+    rows = [
+        Row([Cell(each.name), *(_mean_and_sd(each, metric) for metric in findings.HEADLINE)])
+        for each in several
+    ]
+    note = (
+        "The intervals and tests on this page are over perturbations, for these seeds. Curves, the "
+        "first outcome and single predictions are of the first seed; confusion and calibration are "
+        "of the rows of all."
+    )
+    header = ["", *(metric.short for metric in findings.HEADLINE)]
+    title = "Mean ± standard deviation over seeds"
+    return Table(title, header, rows, note) if rows else None
+
+
+def _mean_and_sd(result: Result, metric: findings.Metric) -> Cell:
+    mean = metric.of(result.blocks["all"])
+    sd = findings.read_figure(result.system.spread["all"].get(f"{metric.group}.{metric.key}"))
+    return Cell(f"{mean} ± {sd}" if mean.value is not None else DASH, number=True)
 
 
 def input_view(inputs: Sequence[Input]) -> Table:

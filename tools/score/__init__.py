@@ -12,7 +12,7 @@ from synthpert.scoring.bootstrap import SEED
 from tools.score.details import show_paper
 from tools.score.scoring import ROUNDS, Protocol, Scored, score_files
 from tools.score.systems import name_files
-from tools.score.tables import show_leakage, show_scores
+from tools.score.tables import show_cautions, show_leakage, show_scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +43,7 @@ def score(
     seed: int = SEED,
     knowledge: str | None = None,
     aliases: str | None = None,
+    questions: str | None = None,
     per_cell: bool = False,
     details: bool = False,
 ) -> None:
@@ -68,6 +69,8 @@ def score(
             the sample.
         aliases: A table of gene names and synonyms, for files with other symbols than the
             benchmark's; an ambiguous symbol is told and left as it is.
+        questions: Score all on the questions of this table alone (cell_line, pert, gene; a
+            prediction file will do): of a model that was asked only some of them.
         per_cell: Also a row for each cell line.
         details: Also each class, confusion, calibration, abstention, and how well genes are known.
 
@@ -82,11 +85,13 @@ def score(
         rounds=rounds,
         protocol=protocol,
         aliases=aliases,
+        questions=questions,
         seed=seed,
     )
     if json is not None:
         write_json(scored.to_json(), json)
     if protocol == "synthpert":
+        show_cautions(scored)
         show_paper(scored)
         show_leakage(scored)
     else:

@@ -69,7 +69,7 @@ def show_parts(scored: Scored, attribute: str, title: str, caption: str) -> None
     ]
     if rows:
         header = ["system", "stratum", "n", "genes, DE", "genes, direction", *SHORT.values()]
-        show(f"{title} ({scored.split} split)", header, rows, caption)
+        show(f"{title} ({scored.which})", header, rows, caption)
 
 
 def _at(block: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401

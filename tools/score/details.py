@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tools.score.scoring import Scored
 
 PER_CLASS: Final = {"precision": "prec.", "recall": "recall", "f1": "F1"}
+_SEEDS: Final = " Of several seeds: over the subsets of them all."
 _PAPER: Final = {
     "de_auroc": "Score: 1 for up or down, 0 for not DE, 0.5 unread. Not comparable with the "
     "per-gene AUROC of PerturbQA.",
@@ -120,7 +121,7 @@ def show_paper(scored: Scored) -> None:
             [who, *(_spread(system.paper[line][key]["pooled"]) for line in lines)]
             for who, system in everybody(scored)
         ]
-        show(f"Pooled AUROC of {task} ({TITLE})", ["system", *lines], rows, _PAPER[key])
+        show(f"Pooled AUROC of {task} ({TITLE})", ["system", *lines], rows, _PAPER[key] + _SEEDS)
     rows = []
     for who, system in everybody(scored):
         three = system.paper["all"]["three_class"]
@@ -132,7 +133,7 @@ def show_paper(scored: Scored) -> None:
         "macro-F1",
         *(f"{name} F1" for name in CLASS_NAMES.values()),
     ]
-    show(f"Three classes ({TITLE})", header, rows, "All cell lines.")
+    show(f"Three classes ({TITLE})", header, rows, f"All cell lines.{_SEEDS}")
 
 
 def _spread(figure: Mapping[str, float] | None) -> str | None:

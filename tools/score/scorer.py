@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from synthpert.scoring.bootstrap import Figures
     from tools.score.systems import System
+
+
+_FEWEST_CLUSTERS: Final = 2
 
 
 class Scorer:
@@ -99,13 +102,16 @@ class Scorer:
     def _mean_rounds(
         self, clusters: Clusters | None, tables: Sequence[pl.DataFrame]
     ) -> dict[str, Figures]:
-        """The figures of each round, meant over the seeds."""
+        """The figures of each round, meant over the seeds; none of a single perturbation."""
         if clusters is None or self._weights is None:
             return {}
         each = [clusters.rounds(table, self._weights) for table in tables]
         return {
             cell: {
-                name: np.mean([rounds[cell][name] for rounds in each], axis=0) for name in figures
+                name: np.mean([rounds[cell][name] for rounds in each], axis=0)
+                # One cluster does not spread, which would look like certainty.
+                + (np.nan if clusters.counts[cell] < _FEWEST_CLUSTERS else 0.0)
+                for name in figures
             }
             for cell, figures in each[0].items()
         }

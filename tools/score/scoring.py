@@ -13,10 +13,12 @@ from synthpert.knowledge import Knowledge
 from synthpert.leakage import leakage
 from synthpert.predictions import is_soft
 from synthpert.questions import read_questions, split_questions
+from synthpert.records import fingerprint
 from synthpert.scoring import answer_questions, strata
 from synthpert.scoring.bootstrap import SEED
 from synthpert.scoring.paper import score_as_paper
 from tools.baseline import references
+from tools.score.asked import asked_alone, find_cautions
 from tools.score.comparing import compare
 from tools.score.learning import learning_curve
 from tools.score.scorer import Scorer
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ROUNDS: Final = 1000
+_MOST_ROUNDS: Final = 20_000
+"""Each takes 8 bytes a perturbation, several times over."""
 Protocol = Literal["official", "synthpert"]
 PROTOCOL: Final = {
     "de_auroc": "1 - p_not_de, over all rows",
@@ -65,7 +69,9 @@ class Scored:
         rounds: Of the bootstrap; 0 for no intervals.
         seed: Of the bootstrap and of the subsets.
         train: The split's train rows.
-        test: Its test rows.
+        test: Its test rows, or those of them that were asked for.
+        of: How many test rows the split has.
+        cautions: What has to be known before the figures, a line each.
     """
 
     systems: dict[str, System]
@@ -78,18 +84,30 @@ class Scored:
     seed: int
     train: pl.DataFrame = field(repr=False)
     test: pl.DataFrame = field(repr=False)
+    of: int = 0
+    cautions: list[str] = field(default_factory=list)
+
+    @property
+    def which(self) -> str:
+        """Which questions were scored, in words."""
+        some = f", {len(self.test):,} of its {self.of:,} questions"
+        return f"{self.split} split" + some * (len(self.test) < self.of)
 
     def to_json(self) -> dict[str, Any]:
         """score.json: every figure, None where one does not exist."""
         audit = self.leakage.fill_nan(None)
         leaks = {row.pop("cell_line"): row for row in audit.to_dicts()}
-        files = {name: self._told(each) | {"leakage": leaks} for name, each in self.systems.items()}
-        rows = {name: self._told(each) for name, each in self.references.items()}
+        sha256 = fingerprint(self.test)
+        files = {name: self._told(each, sha256) for name, each in self.systems.items()}
+        for told in files.values():
+            told["leakage"] = leaks
+        rows = {name: self._told(each, sha256) for name, each in self.references.items()}
         found = {"files": files, "reference_rows": rows, "comparisons": self.comparisons}
+        found |= {"cautions": self.cautions} if self.cautions else {}
         curve = learning_curve(self.systems.values())
         return found | ({"learning_curve": curve} if curve else {})
 
-    def _told(self, system: System) -> dict[str, Any]:
+    def _told(self, system: System, sha256: str) -> dict[str, Any]:
         blocks = dict(system.blocks)
         rounds = {"rounds": self.rounds, "seed": self.seed}
         told = {
@@ -97,6 +115,7 @@ class Scored:
             "cells": blocks,
             "protocol": {
                 "split": self.split,
+                "questions": {"count": len(self.test), "of": self.of, "sha256": sha256},
                 "soft": system.soft,
                 **PROTOCOL,
                 "intervals": {**_INTERVALS, **rounds} if self.rounds else False,
@@ -127,6 +146,7 @@ def score_files(
     rounds: int = ROUNDS,
     protocol: Protocol = "official",
     aliases: str | None = None,
+    questions: str | None = None,
     seed: int = SEED,
 ) -> Scored:
     """Score prediction files and the reference rows.
@@ -139,13 +159,13 @@ def score_files(
         rounds: Of the bootstrap; 0 for no intervals.
         protocol: `synthpert` for the paper's way too; the official figures are there always.
         aliases: A table of gene names and synonyms, for files with other symbols.
+        questions: A table of the test questions that are scored alone, by everybody.
         seed: Of the bootstrap and of the paper's subsets.
 
     Raises:
         InputError: If a file, the benchmark, the split or the knowledge is wrong.
     """
-    if rounds < 0:
-        raise InputError("negative", file="rounds", got=rounds, expected="0 or more")
+    _check_numbers(rounds, seed)
     # Before the benchmark: where a file is wrong, its error is the only line.
     systems = {name: read_system(name, paths) for name, paths in name_systems(files).items()}
     symbols = read_aliases(aliases) if aliases else None
@@ -154,6 +174,12 @@ def score_files(
         raise InputError("no test question to score", file="split", got=split)
     for system in systems.values():
         lay_beside(system, test, symbols)
+    of = len(test)
+    if questions is not None:
+        mask = asked_alone(test, Path(questions))
+        test = test.filter(mask)
+        for system in systems.values():
+            system.tables = [table.filter(mask) for table in system.tables]
     rows = references(train, test, Path(knowledge) if knowledge else None)
     below = {
         name: System(name, [answer_questions(test, table)], soft=is_soft(table))
@@ -167,10 +193,18 @@ def score_files(
             if system.paths or part == "strata":
                 setattr(system, part, scorer.score_parts(system, part, masks))
         if protocol == "synthpert":
-            system.paper = score_as_paper(system.table, seed)
+            system.paper = score_as_paper(system.tables, seed)
     compared = compare(list(systems.values()), list(below.values()))
-    audit = leakage(train, test)
-    return Scored(systems, below, compared, audit, split, protocol, rounds, seed, train, test)
+    told = find_cautions(systems.values(), split, len(test), of)
+    asked = (split, protocol, rounds, seed, train, test, of, told)
+    return Scored(systems, below, compared, leakage(train, test), *asked)
+
+
+def _check_numbers(rounds: int, seed: int) -> None:
+    for name, value, most in (("rounds", rounds, _MOST_ROUNDS), ("seed", seed, 2**63)):
+        if not 0 <= value <= most:
+            what = "negative" if value < 0 else "too large"
+            raise InputError(what, file=name, got=value, expected=f"0 to {most:,}")
 
 
 def _strata(

@@ -37,7 +37,8 @@ def show_scores(scored: Scored, *, per_cell: bool, details: bool) -> None:
         per_cell: Also a row for each cell line.
         details: Also each class, confusion, calibration, abstention, and how well genes are known.
     """
-    what = f"{scored.split} split"
+    what = scored.which
+    show_cautions(scored)
     rows = list(_blocks(scored, per_cell=per_cell))
     first = ["system", "cell line"] if per_cell else ["system"]
     _show_three_class(what, first, rows, scored)
@@ -121,7 +122,8 @@ def _show_aurocs(
 
 
 def _show_comparisons(scored: Scored) -> None:
-    names = {name: who for who, system in everybody(scored) for name in [system.name]}
+    # Not of the reference rows: a file may be called as one of them is.
+    names = {system.name: who for who, system in everybody(scored) if system.paths}
     console = Console()
     for pair in scored.comparisons:
         if pair["records_differ"]:
@@ -138,7 +140,7 @@ def _show_comparisons(scored: Scored) -> None:
         other = f"{pair['other']} (reference)" if pair["reference"] else names[pair["other"]]
         rows.append([names[pair["one"]], other, *figures])
     show(
-        f"Differences: system less other ({scored.split} split)",
+        f"Differences: system less other ({scored.which})",
         ["system", "other", *(SHORT[name] for name in COMPARED)],
         rows,
         "Paired: both in the same bootstrap rounds over perturbations. p: twice the share of "
@@ -154,7 +156,7 @@ def _show_seeds(scored: Scored) -> None:
     ]
     if rows:
         show(
-            f"Seeds: mean ± standard deviation over seeds ({scored.split} split)",
+            f"Seeds: mean ± standard deviation over seeds ({scored.which})",
             ["system", *SHORT.values()],
             rows,
             "The intervals above and the tests below are of the mean over these seeds, over "
@@ -179,6 +181,18 @@ def _difference(found: Mapping[str, float | None]) -> object:
     if low is None or high is None:
         return f"{value:+.4f}"
     return f"{value:+.4f} [{low:+.3f}, {high:+.3f}] p {found['p']:.3f}"
+
+
+def show_cautions(scored: Scored) -> None:
+    """Show what has to be known before the figures, a line each.
+
+    Args:
+        scored: What was scored.
+    """
+    console = Console()
+    for line in scored.cautions:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print()
 
 
 def show_leakage(scored: Scored) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.metrics import roc_auc_score
 
 import synthpert.sample
 from synthpert.knowledge import Knowledge
@@ -53,6 +54,11 @@ def test_equal_systems_do_not_differ() -> None:
     assert difference(0.5, 0.5, same, same)["p"] == 1
 
 
+def test_a_difference_without_rounds_is_not_sure() -> None:
+    found = difference(0.6, 0.5, np.full(9, np.nan), np.full(9, 0.5))
+    assert (found["low"], found["high"], found["p"]) == (None, None, None)
+
+
 def test_without_intervals_a_difference_is_a_number() -> None:
     assert difference(0.5, 0.25, None, None)["difference"] == 0.25
     assert difference(None, 0.25, None, None)["difference"] is None
@@ -99,7 +105,7 @@ def answered(numbers: list[int | None], labels: list[int]) -> pl.DataFrame:
 def test_the_papers_protocol_scores_hard_answers_pooled() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 500).tolist()
-    found = score_as_paper(answered(labels, labels))
+    found = score_as_paper([answered(labels, labels)])
     assert found["k562"]["n"] == 100
     assert found["k562"]["de_auroc"] == {"pooled": {"mean": 1.0, "sd": 0.0}}
     assert found["k562"]["direction_auroc"] == {"pooled": {"mean": 1.0, "sd": 0.0}}
@@ -108,7 +114,7 @@ def test_the_papers_protocol_scores_hard_answers_pooled() -> None:
 
 def test_in_the_papers_protocol_an_unread_answer_is_in_the_middle() -> None:
     labels = [0, 1, 2] * 100
-    found = score_as_paper(answered([None] * 300, labels))
+    found = score_as_paper([answered([None] * 300, labels)])
     assert found["k562"]["de_auroc"]["pooled"] == {"mean": 0.5, "sd": 0.0}
     assert found["k562"]["three_class"]["accuracy"] == {"mean": 0.0, "sd": 0.0}
 
@@ -116,9 +122,29 @@ def test_in_the_papers_protocol_an_unread_answer_is_in_the_middle() -> None:
 def test_the_subsets_are_the_same_for_every_system() -> None:
     labels = np.random.default_rng(1).integers(0, 3, 200).tolist()
     table = answered(labels[::-1], labels)
-    assert score_as_paper(table) == score_as_paper(table)
-    assert score_as_paper(table) != score_as_paper(table, seed=1)
+    assert score_as_paper([table]) == score_as_paper([table])
+    assert score_as_paper([table]) != score_as_paper([table], seed=1)
     assert SUBSETS == 3
+
+
+def test_the_papers_figures_of_several_seeds_are_over_all_of_them() -> None:
+    labels = np.random.default_rng(1).integers(0, 3, 200).tolist()
+    right, wrong = answered(labels, labels), answered([None] * 200, labels)
+    accuracy = score_as_paper([right, wrong])["k562"]["three_class"]["accuracy"]
+    assert accuracy == {"mean": 0.5, "sd": pytest.approx(np.std([1, 1, 1, 0, 0, 0], ddof=1))}
+
+
+def test_the_papers_figures_are_of_the_drawn_rows_alone() -> None:
+    rng = np.random.default_rng(4)
+    labels, answers = rng.integers(0, 3, 100), rng.integers(0, 3, 100)
+    found = score_as_paper([answered(answers.tolist(), labels.tolist())])["k562"]
+    draw = np.random.default_rng([0, 100])
+    areas = []
+    for _ in range(3):
+        rows = draw.choice(np.arange(100), 20, replace=False)
+        areas.append(roc_auc_score(labels[rows] > 0, answers[rows] > 0))
+    assert found["de_auroc"]["pooled"]["mean"] == pytest.approx(np.mean(areas), abs=1e-12)
+    assert found["de_auroc"]["pooled"]["sd"] == pytest.approx(np.std(areas, ddof=1), abs=1e-12)
 
 
 def test_reliability_bins_hold_every_row_once() -> None:

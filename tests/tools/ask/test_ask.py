@@ -232,6 +232,8 @@ def test_the_default_name_of_a_probes_file_is_its_own() -> None:
     assert Settings("openai/a:b").place == Path("runs/ask/openai-a-b.parquet")
     probe = Settings("openai/a", probe="swapped-cell-line", seed=3).place
     assert probe == Path("runs/ask/openai-a-swapped-cell-line-seed3.parquet")
+    other = Settings("openai/a", prompts="my/words.yaml", split="held_out:rpe1").place
+    assert other == Path("runs/ask/openai-a-words-held_out-rpe1.parquet")
 
 
 def test_a_table_of_ones_own_is_asked() -> None:
@@ -273,6 +275,7 @@ def test_a_second_run_on_the_journal_is_refused() -> None:
     ("more", "what"),
     [
         (["--samples", "0"], "too small"),
+        (["--poll", "-1"], "poll: too small"),
         (["--samples", "3", "--temperature", "0"], "all the same"),
         (["--questions", "1000"], "more questions than there are"),
         (["--cell_lines", "hela"], "no question of this cell line"),

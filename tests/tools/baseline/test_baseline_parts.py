@@ -164,13 +164,15 @@ def test_knowledge_without_a_network_is_no_network(tmp_path: Path) -> None:
         _ = Materials(tmp_path).network
 
 
+@pytest.mark.parametrize("flag", ["edges", "folder"])
+@pytest.mark.parametrize(("name", "functional"), [("string_v12", True), ("string_physical", False)])
 def test_the_functional_network_of_string_is_called_so(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    flag: str, name: str, functional: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = tmp_path / "string_v12.tsv"
+    path = tmp_path / f"{name}.tsv"
     path.write_text("gene1\tgene2\nA\tB\n")
-    _ = Materials(edges=path).network
-    assert "functional network, not the physical one" in caplog.text
+    _ = Materials(**{flag: path if flag == "edges" else tmp_path}).network
+    assert ("functional network, not the physical one" in caplog.text) == functional
 
 
 # --- folds and features ----------------------------------------------------------------------

@@ -11,6 +11,7 @@ from worlds import SAMPLE, P
 from synthpert.errors import InputError
 from synthpert.predictions import read_predictions
 from synthpert.questions import read_questions, split_questions
+from synthpert.records import read_record
 from synthpert.scoring import answer_questions, score_cells
 from tools.baseline import BASELINES, REFERENCES, answer, main, references
 
@@ -92,3 +93,15 @@ def test_a_file_that_would_not_be_read_is_refused(flag: str) -> None:
 def test_genept_without_vectors_is_refused() -> None:
     with pytest.raises(InputError, match="--vectors: genept needs vectors"):
         main(["genept", "--data", str(SAMPLE)])
+
+
+def test_the_file_says_by_what_and_for_which_split_it_was_made(tmp_path: Path) -> None:
+    out = tmp_path / "m.csv"
+    main(["majority", "--data", str(SAMPLE), "--split", "strict", "--out", str(out)])
+    record = read_record(out)
+    assert (record["model"], record["split"]) == ("baseline/majority", "strict")
+
+
+def test_a_file_of_another_kind_is_refused_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="written by suffix"):
+        main(["knn", "--data", str(tmp_path / "nowhere"), "--out", str(tmp_path / "m.txt")])

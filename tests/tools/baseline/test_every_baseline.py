@@ -111,5 +111,11 @@ def test_no_train_row_is_refused() -> None:
         answer("majority", train.clear(), test)
 
 
+def test_no_test_row_is_refused() -> None:
+    train, test = modules()
+    with pytest.raises(InputError, match="no test row"):
+        answer("logistic", train, test.clear())
+
+
 def test_the_bar_leaves_the_items_alone() -> None:
     assert list(shown(iter("abc"), "letters", 3)) == ["a", "b", "c"]

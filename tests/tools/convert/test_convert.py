@@ -132,6 +132,12 @@ def test_probabilities_are_a_distribution_without_ties() -> None:
     assert not_de[4:].diff().drop_nulls().max() < 0
 
 
+def test_a_change_of_very_many_thresholds_is_a_number() -> None:
+    p = np.stack(to_probabilities(np.array([-1e300, 1.7e308, 0.0]), 1e-300))
+    assert np.isfinite(p).all()
+    assert p.argmax(axis=0).tolist() == [2, 1, 0]
+
+
 def test_a_file_in_which_little_changes_has_the_smallest_change_as_threshold() -> None:
     assert fit_threshold(pl.Series([0.0] * 98 + [0.2, 0.3]), 0.14) == 0.2
     assert fit_threshold(pl.Series([0.0, None]), 0.14) == 1.0

@@ -106,6 +106,16 @@ def test_the_first_stop_of_the_keyboard_leads_past_the_menu_and_is_seen(page: Pa
     assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
 
 
+def test_a_printed_page_is_unfolded_and_offers_no_search(page: Page) -> None:
+    assert page.eval_on_selector_all("details", "all => all.some(each => !each.open)")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert page.eval_on_selector_all("details", "all => all.every(each => each.open)")
+    assert not page.is_visible("#filters")
+    assert not page.is_visible("text=questions are here")
+    assert page.is_visible("text=They can be searched")
+
+
 def test_headings_go_down_one_level_at_a_time(page: Page) -> None:
     levels = page.eval_on_selector_all(
         "h1, h2, h3, h4", "all => all.map(each => Number(each.tagName[1]))"

@@ -13,7 +13,16 @@ from synthpert.errors import InputError
 from synthpert.questions import LABELS
 from synthpert.traces import write_traces
 from tools.report import findings, methods, provenance
-from tools.report.tables import DASH, Figure, cell, figure_cell, marks, plain_table, read_figure
+from tools.report.tables import (
+    DASH,
+    Figure,
+    cell,
+    figure_cell,
+    marks,
+    plain_number,
+    plain_table,
+    read_figure,
+)
 from tools.report.teaching import read_teaching
 from tools.report.training import read_run
 from tools.traces.journal import Journal
@@ -24,6 +33,12 @@ def test_a_figure_is_read_with_and_without_its_interval() -> None:
     assert read_figure(0.5) == Figure(0.5)
     assert str(read_figure(None)) == DASH
     assert read_figure(float("nan")).value is None
+
+
+def test_a_minus_is_no_dash_and_nought_has_no_sign() -> None:
+    assert Figure(-0.023, -0.071, 0.025).interval == "−0.071 to 0.025"
+    shown = [plain_number(each, signed=True) for each in (0.1, -0.1, -0.0004, 0.0004)]
+    assert shown == ["+0.100", "−0.100", "0.000", "0.000"]
 
 
 def test_values_are_shown_for_reading() -> None:
@@ -80,6 +95,12 @@ def test_a_file_is_told_by_its_checksum_and_without_its_path(tmp_path: Path) -> 
     assert told.name == f"{tmp_path.name}/p.csv"
     assert provenance.versions()["synthpert"]
     assert provenance.benchmark_files(tmp_path, ["k562"]) == []
+
+
+def test_knowledge_that_nothing_rests_on_is_no_input(tmp_path: Path) -> None:
+    assert provenance.files_of_knowledge(str(tmp_path), used=False) == []
+    with pytest.raises(InputError):
+        provenance.files_of_knowledge(str(tmp_path), used=True)
 
 
 def run_folder(folder: Path, text: str, config: str | None = None) -> Path:

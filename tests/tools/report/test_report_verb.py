@@ -10,6 +10,7 @@ import pytest
 
 from synthpert.errors import InputError
 from synthpert.predictions import write_predictions
+from synthpert.traces import TRACE_SCHEMA, write_traces
 from tools.report import gathering, main, views
 from tools.report.page import LARGEST, render
 
@@ -95,7 +96,31 @@ def test_several_files_are_compared_and_unlike_records_said(
 def test_seeds_of_one_system_are_one_row(file: Path, tmp_path: Path) -> None:
     (tmp_path / "second.parquet").write_bytes(file.read_bytes())
     report(f"both={tmp_path}/s*.parquet", "--out", tmp_path / "r.html")
-    assert "both (mean of 2 seeds)" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "both (mean of 2 seeds)" in text
+    assert "Mean ± standard deviation over seeds" in text
+    assert " ± 0.000" in text
+
+
+def test_hard_answers_have_a_point_to_see(
+    file: Path, student: pl.DataFrame, tmp_path: Path
+) -> None:
+    student.select("cell_line", "pert", "gene", "answer").write_csv(tmp_path / "hard.csv")
+    report(tmp_path / "hard.csv", file, "--out", tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    one, several = re.findall(r'aria-labelledby="retention-\d-title".*?</svg>', text, re.DOTALL)
+    assert one.count("<use") > several.count("<use")
+
+
+def test_what_is_missing_is_said(student: pl.DataFrame, tmp_path: Path) -> None:
+    nothing = student.select("cell_line", "pert", "gene", answer=pl.lit(None, pl.String))
+    nothing.write_csv(tmp_path / "nothing.csv")
+    report(tmp_path / "nothing.csv", "--out", tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "No system answers a question." in text
+    assert "No curve for k562: one of the two classes is missing." in text
+    assert "A small sample of PerturbQA" in text
+    assert "string_v12_sample.tsv.gz" in text
 
 
 def test_the_page_names_no_folder_of_the_machine(report_path: Path) -> None:
@@ -139,7 +164,7 @@ def test_an_unknown_flag_is_refused() -> None:
 
 
 def test_the_sections_left_out_are_not_in_the_menu(file: Path) -> None:
-    context = gathering.gather([str(file)], str(SAMPLE), "default", None, None, None, 0)
+    context = gathering.gather([str(file)], str(SAMPLE), "default", None, None, None, None, 0)
     names = [name for _, name in context["sections"]]
     assert "Training" not in names
     assert "Traces" not in names
@@ -147,3 +172,29 @@ def test_the_sections_left_out_are_not_in_the_menu(file: Path) -> None:
 
 def test_only_known_reference_rows_are_explained() -> None:
     assert [name for name, _ in views.reference_views(["majority", "mine"])] == ["majority"]
+
+
+def test_a_part_of_the_questions_is_scored_alone(
+    file: Path, student: pl.DataFrame, tmp_path: Path
+) -> None:
+    asked = student.filter(student["cell_line"] == "k562").select("cell_line", "pert", "gene")
+    asked.write_csv(tmp_path / "asked.csv")
+    report(file, "--questions", tmp_path / "asked.csv", "--out", tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Scored on 430 of the 2,220 test questions" in text
+    assert "One of 430 test questions over 1 cell line;" in text
+
+
+@pytest.mark.parametrize("flag", ["--split=strict", "--run=x", "--traces=x", "--questions=x"])
+def test_the_tables_of_the_paper_refuse_what_they_do_not_show(
+    flag: str,
+) -> None:
+    with pytest.raises(InputError, match="has no place in the paper's tables"):
+        main(["--paper", flag])
+
+
+def test_a_file_without_a_trace_is_said_to_be_empty(file: Path, tmp_path: Path) -> None:
+    write_traces(pl.DataFrame(schema=TRACE_SCHEMA), tmp_path / "traces.parquet")
+    report(file, "--traces", tmp_path / "traces.parquet", "--out", tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "It holds no trace and no attempt to make one." in text

@@ -192,6 +192,62 @@ def test_several_seeds_are_one_system_with_a_spread(
     assert ours["all"]["unparsed"] == 100
 
 
+def test_a_file_named_as_a_reference_row_is_not_called_one(
+    tmp_path: Path, prior: pl.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_predictions(prior, tmp_path / "majority.parquet")
+    score(tmp_path / "majority.parquet")
+    assert "| majority | majority (reference) |" in capsys.readouterr().out
+
+
+def test_some_of_the_questions_are_scored_alone_by_everybody(
+    tmp_path: Path, prior: pl.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_predictions(prior[::3], tmp_path / "some.parquet")
+    write_predictions(prior, tmp_path / "all.parquet")
+    files = [tmp_path / f"{name}.parquet" for name in ("some", "all")]
+    score(*files, "--questions", files[0], "--json", tmp_path / "score.json")
+    found = json.loads((tmp_path / "score.json").read_text())
+    blocks = [found["files"][name]["all"] for name in ("some", "all")]
+    assert blocks[0] == blocks[1] == found["reference_rows"]["gene-prior"]["all"]
+    assert blocks[0]["n"] == len(prior[::3])
+    assert blocks[0]["coverage"] == 1
+    out = capsys.readouterr().out
+    assert out.startswith(f"Scored on {len(prior[::3]):,} of the {len(prior):,} test questions")
+    assert f"(default split, {len(prior[::3]):,} of its {len(prior):,} questions)" in out
+
+
+def test_a_table_of_other_questions_is_refused(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text("cell_line,pert,gene\nk562,AAA,BBB\n")
+    with pytest.raises(InputError, match=r"q\.csv:2:gene: not a question of this split's test set"):
+        score(file, "--questions", tmp_path / "q.csv")
+
+
+def test_predictions_made_for_another_split_are_told_first(
+    tmp_path: Path, prior: pl.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_predictions(prior, tmp_path / "a.parquet", {"split": "default"})
+    write_predictions(prior, tmp_path / "b.parquet", {"questions": {"split": "strict"}})
+    score(tmp_path / "a.parquet", tmp_path / "b.parquet", "--split", "strict")
+    out = capsys.readouterr().out
+    assert out.startswith("a was made for the split default, not strict")
+    assert "b was made for" not in out
+
+
+def test_seeds_that_differ_in_more_than_the_seed_are_told(
+    tmp_path: Path, prior: pl.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, model in enumerate(("m", "m", "n")):
+        record = {"seed": seed, "model": model, "run": str(seed)}
+        write_predictions(prior, tmp_path / f"s{seed}.parquet", record)
+    score(f"ours={tmp_path}/s?.parquet")
+    assert "The files of ours are no seeds of one system: they differ in model." in (
+        capsys.readouterr().out
+    )
+    score(f"ours={tmp_path}/s[01].parquet")
+    assert "no seeds" not in capsys.readouterr().out
+
+
 def test_hard_answers_are_named(
     tmp_path: Path, prior: pl.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:

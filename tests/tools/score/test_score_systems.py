@@ -12,6 +12,7 @@ from synthpert.errors import InputError
 from synthpert.knowledge.sources import NameTable
 from synthpert.predictions import write_predictions
 from synthpert.questions import LABEL_DTYPE, LABELS
+from tools.score.asked import asked_alone, find_cautions
 from tools.score.cells import text
 from tools.score.comparing import compare, differing
 from tools.score.details import show_paper
@@ -102,6 +103,28 @@ def test_every_pair_is_compared_and_each_system_with_each_reference() -> None:
     assert accuracy["p"] == pytest.approx(2 / 41)
 
 
+def test_a_single_perturbation_has_no_interval() -> None:
+    mine = system("a", (0, 1, 2, 1, 2, 1))
+    scorer = Scorer(QUESTIONS, 20, 0)
+    first = scorer.score_parts(mine, "strata", {"P": QUESTIONS["pert"] == "P"})["P"]
+    assert first["three_class"]["accuracy"] == {"value": 1.0, "low": None, "high": None}
+    scorer.score(mine)
+    accuracy = mine.blocks["all"]["three_class"]["accuracy"]
+    assert accuracy["low"] < accuracy["value"] < accuracy["high"]
+
+
+def test_the_questions_of_a_table_are_marked_in_the_order_of_the_test(tmp_path: Path) -> None:
+    path = tmp_path / "q.csv"
+    QUESTIONS[[4, 1]].write_csv(path)
+    assert asked_alone(QUESTIONS, path).to_list() == [False, True, False, False, True, False]
+
+
+def test_nothing_amiss_is_no_caution() -> None:
+    alike = [{"split": "default", "seed": seed, "run": str(seed)} for seed in range(2)]
+    both = [System("a", [], records=alike), System("b", [], records=[{}]), System("c", [])]
+    assert find_cautions(both, "default", 6, 6) == []
+
+
 def test_a_stratum_without_rows_is_left_out() -> None:
     mine = system("a", (0, 1, 2, 1, 2, 0))
     masks = {"all": pl.Series([True] * 6), "none": pl.Series([False] * 6)}
@@ -132,3 +155,9 @@ def test_negative_rounds_are_refused(tmp_path: Path) -> None:
         score_files([str(tmp_path / "p.csv")], rounds=-1)
     assert callable(show_paper)
     assert callable(show_leakage)
+
+
+@pytest.mark.parametrize(("name", "value"), [("seed", -1), ("rounds", 10**6)])
+def test_a_number_out_of_reach_is_refused(tmp_path: Path, name: str, value: int) -> None:
+    with pytest.raises(InputError, match=f"{name}: (negative|too large)"):
+        score_files([str(tmp_path / "p.csv")], **{name: value})
