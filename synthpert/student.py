@@ -216,8 +216,8 @@ class Student(L.LightningModule):
 
     def token_loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Sum the loss over the supervised tokens of a batch, and count them."""
-        how = (self._head_is_last, self._flattened)
-        return sum_over_supervised(self.causal_lm, batch, self.loss, *how)
+        flat = self._flattened and (self.layout == "flattened" or layouts.pays(batch))
+        return sum_over_supervised(self.causal_lm, batch, self.loss, self._head_is_last, flat)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's eight forms
         """AdamW over the trained weights, linear warm-up, then the schedule."""

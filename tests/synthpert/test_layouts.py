@@ -224,3 +224,9 @@ def test_variable_length_kernel_is_told_where_examples_begin(
 def test_bfloat16_is_within_the_tolerance_of_the_trial(tmp_path: Path) -> None:
     model = model_of(LlamaConfig(**SIZES)).to(torch.bfloat16)
     assert layouts.choose(model, "auto")
+
+
+@pytest.mark.parametrize(("lengths", "pays"), [([30, 30, 30], False), ([5, 30, 31], True)])
+def test_a_batch_is_worth_flattening_where_it_has_padding(lengths: list[int], pays: bool) -> None:
+    batch = {"input_ids": torch.zeros(3, max(lengths)), "lengths": torch.tensor(lengths)}
+    assert layouts.pays(batch) is pays
