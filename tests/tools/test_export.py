@@ -198,8 +198,8 @@ def test_the_card_takes_a_score_json_that_the_run_holds(tmp_path: Path) -> None:
     place.mkdir()
     write_card(trained, "adapter", None, place, "mine")
     card = (place / "README.md").read_text()
-    assert "Of `score.json`, predictions, split default:" in card
-    found = json.loads((tmp_path / "run/score.json").read_text())["files"]["predictions"]["all"]
+    assert "Of `score.json`, lora, split default:" in card
+    found = json.loads((tmp_path / "run/score.json").read_text())["files"]["lora"]["all"]
     assert f"| questions | {found['n']:,} |" in card
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tools.score.systems import System
 
 _SEED: Final = "seed"
+_FEW: Final = 0.5
 
 
 def asked_alone(test: pl.DataFrame, path: Path) -> pl.Series:
@@ -61,9 +62,21 @@ def find_cautions(systems: Iterable[System], split: str, count: int, of: int) ->
             "ones only."
         )
     for system in systems:
+        told += _few_answers(system)
         told += _other_split(system, split)
         told += _unlike_seeds(system)
     return told
+
+
+def _few_answers(system: System) -> Iterator[str]:
+    """A file of a sample, whose other questions count as wrong."""
+    for table in system.tables[:1]:
+        found, count = int(table["found"].sum()), len(table)
+        if found < _FEW * count:
+            yield (
+                f"{system.name} answers {found:,} of {count:,} questions, and the others count as "
+                "wrong: --questions FILE scores every system on the questions of that file alone."
+            )
 
 
 def _other_split(system: System, split: str) -> Iterator[str]:

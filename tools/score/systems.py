@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 RECORDED: Final = ("model", "prompt_id", "n_samples", "seed", "run")
 """Columns of a prediction file that say how it was made."""
+_OF_A_RUN: Final = "predictions"
 _MOST_VALUES: Final = 8
 _PATTERN: Final = re.compile(r"[*?\[]")
 _NAMED: Final = re.compile(r"^[^=/\\]+=")
@@ -96,6 +97,8 @@ class System:
 def name_files(files: Sequence[str]) -> dict[str, Path]:
     """Name prediction files by their stems, with the folder before it where two are the same.
 
+    A run's `predictions.parquet` is called as the run's folder is.
+
     Args:
         files: Paths.
 
@@ -107,6 +110,10 @@ def name_files(files: Sequence[str]) -> dict[str, Path]:
     """
     paths = [Path(file) for file in files]
     stems = [path.name.removesuffix(".gz").rpartition(".")[0] or path.name for path in paths]
+    stems = [
+        path.absolute().parent.name or stem if stem == _OF_A_RUN else stem
+        for stem, path in zip(stems, paths, strict=True)
+    ]
     times = Counter(stems)
     names = [
         stem if times[stem] == 1 else f"{path.absolute().parent.name}/{stem}"

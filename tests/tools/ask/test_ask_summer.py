@@ -212,3 +212,13 @@ def test_the_baseline_asks_three_times_and_the_same_command_asks_nothing(
     assert set(table["answer"]) == {UP}
     assert set(table["n_samples"]) == {3}
     assert read_record(Path("summer.parquet"))["prompts"] == "summer"
+
+
+def test_a_summary_that_is_paid_for_serves_every_split(knowledge: Knowledge) -> None:
+    keys = []
+    for train in (TRAIN, TRAIN.head(4)):
+        outcomes = TrainOutcomes(train).fingerprint
+        way = Summer(MODEL, knowledge, Retrieval(train, knowledge, examples=2), outcomes)
+        calls, _ = walked(way, Question("k562", "A1", "B1"))
+        keys.append({call.role + call.question.pert: call.key for call in calls})
+    assert keys[0]["summariserA1"] == keys[1]["summariserA1"]

@@ -44,6 +44,10 @@ def test_files_are_named_by_stem_or_by_folder_and_stem() -> None:
     assert list(name_files(["a/p.parquet", "b/p.csv", "b/q.csv.gz"])) == ["a/p", "b/p", "q"]
 
 
+def test_the_predictions_of_a_run_are_called_as_the_run_is() -> None:
+    assert list(name_files(["runs/ours/predictions.parquet", "q.csv"])) == ["ours", "q"]
+
+
 def test_the_same_file_twice_is_refused() -> None:
     with pytest.raises(InputError, match="same name"):
         name_files(["a/p.csv", "a/p.csv"])
@@ -117,6 +121,14 @@ def test_the_questions_of_a_table_are_marked_in_the_order_of_the_test(tmp_path: 
     path = tmp_path / "q.csv"
     QUESTIONS[[4, 1]].write_csv(path)
     assert asked_alone(QUESTIONS, path).to_list() == [False, True, False, False, True, False]
+
+
+def test_a_file_of_few_answers_is_told_of_with_the_way_out() -> None:
+    few = system("few", (0, 1, 2, 0, 1, 2))
+    few.tables[0] = few.table.with_columns(found=pl.int_range(6) < 2)
+    (told,) = find_cautions([few], "default", 6, 6)
+    assert told.startswith("few answers 2 of 6 questions")
+    assert "--questions" in told
 
 
 def test_nothing_amiss_is_no_caution() -> None:
