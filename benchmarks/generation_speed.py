@@ -28,9 +28,9 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from synthpert import bases
 from synthpert.generation import Completion, Decoding, HFEngine
+from synthpert.generation.token_by_token import left_padded
 from synthpert.layouts import choose
 from synthpert.scratch import Scratch, make_base
-from synthpert.token_by_token import left_padded
 
 FIRST, CHOICES, AGAIN = 1000, 32, 400
 STOP = "</answer>"

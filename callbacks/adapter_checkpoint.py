@@ -12,7 +12,7 @@ from typing import Any
 import lightning as L
 from peft import PeftModel
 
-from synthpert.checkpoint_files import sync
+from synthpert.checkpoints.files import sync
 from synthpert.errors import InputError
 from synthpert.student import Student
 

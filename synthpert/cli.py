@@ -28,8 +28,9 @@ from lightning.pytorch.cli import (
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from synthpert import checkpoint_files, run_folder
-from synthpert.checkpoint_io import WholeCheckpoints
+from synthpert import run_folder
+from synthpert.checkpoints import files as checkpoint_files
+from synthpert.checkpoints.plugin import WholeCheckpoints
 from synthpert.cli_help import Help, parsers
 from synthpert.errors import InputError
 from synthpert.parse_errors import explain, values

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from synthpert import checkpoint_files
+from synthpert.checkpoints import files as checkpoint_files
 from synthpert.errors import InputError
 
 log = logging.getLogger(__name__)

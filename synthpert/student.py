@@ -17,8 +17,9 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from synthpert import bases, checkpoints, layouts, sharding
+from synthpert import bases, layouts, sharding
 from synthpert.answering import answer
+from synthpert.checkpoints import state as checkpoints
 from synthpert.chunked import sum_over_supervised
 from synthpert.encoding import Encoder, LossOn, Template
 from synthpert.errors import InputError
@@ -97,10 +98,9 @@ class Student(L.LightningModule):
         self.prompts = load_prompts(prompts, evidence)
         self.max_tokens, self.loss_on, self.template = max_tokens, loss_on, template
         self.loss = loss or CrossEntropy()
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.warmup_steps, self.schedule = warmup_steps, schedule
-        self.gradient_checkpointing, self.layout = gradient_checkpointing, layout
-        self.decoding, self.scratch = decoding, scratch
+        self.learning_rate, self.weight_decay, self.scratch = learning_rate, weight_decay, scratch
+        self.warmup_steps, self.schedule, self.layout = warmup_steps, schedule, layout
+        self.gradient_checkpointing, self.decoding = gradient_checkpointing, decoding
         self.network: torch.nn.Module | None = None
         self.engine: Engine | None = None
         # The frozen base is not saved, so `on_load_checkpoint` checks the keys instead.
@@ -288,8 +288,8 @@ class Student(L.LightningModule):
         checkpoints.refuse_another(self, checkpoint, self._identity, to_train)
         if to_train and "loops" in checkpoint:
             checkpoints.go_on(checkpoint, checkpoints.terms(self))
-            states = checkpoint.get("random_states")
-            self._step_random = checkpoints.of_rank(states, self.trainer.global_rank)
+            found = checkpoint.get("random_states")
+            self._step_random = checkpoints.of_rank(found, self.global_rank)
 
     @cached_property
     def _identity(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ LONGEST_FILE = 300
 LIGHTNING = ("lightning", "pytorch_lightning")
 MAY_IMPORT_LIGHTNING = (
     "synthpert/student.py",
-    "synthpert/checkpoint_io.py",
+    "synthpert/checkpoints/plugin.py",
     "synthpert/cli.py",
     "synthpert/sharding.py",
     "synthpert/stopping.py",

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import yaml
 from cli_recipe import column, recipe, write
-from test_checkpoint_files import Trap, vouch_for
+from foreign_checkpoint import Trap, vouch_for
 from tiny import tiny_base
 
 from synthpert.__main__ import main
-from synthpert.checkpoint_files import load, refuse_damaged
+from synthpert.checkpoints.files import load, refuse_damaged
 
 FULL = """
 import resource

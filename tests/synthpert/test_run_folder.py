@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from synthpert import checkpoint_files, run_folder
+from synthpert import run_folder
+from synthpert.checkpoints import files as checkpoint_files
 from synthpert.errors import InputError
 
 

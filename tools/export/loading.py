@@ -59,7 +59,7 @@ def load_trained(run: Path, asked: str, base: str | None, words: Sequence[str]) 
     if not recipe.is_file():
         raise InputError("no run", file=run, expected="the folder of a fit, with config.yaml")
     path = _checkpoint(run, asked)
-    from synthpert import checkpoint_files
+    from synthpert.checkpoints import files as checkpoint_files
 
     checkpoint: dict[str, Any] = checkpoint_files.load(path)
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:

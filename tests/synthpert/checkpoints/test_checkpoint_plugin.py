@@ -12,8 +12,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.demos.boring_classes import BoringModel
 from tiny import quiet_trainer
 
-from synthpert.checkpoint_files import load
-from synthpert.checkpoint_io import WholeCheckpoints
+from synthpert.checkpoints.files import load
+from synthpert.checkpoints.plugin import WholeCheckpoints
 from synthpert.errors import InputError
 
 

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 import torch
+from foreign_checkpoint import Trap, vouch_for
 
-from synthpert import checkpoint_files
-from synthpert.checkpoint_files import checksums, load, previous, refuse_damaged, save
+from synthpert.checkpoints import files as checkpoint_files
+from synthpert.checkpoints.files import checksums, load, previous, refuse_damaged, save
 from synthpert.errors import InputError
 
 
@@ -185,16 +186,6 @@ def test_a_read_only_folder_is_one_line_and_loses_nothing(
     assert load(path)["step"] == 1
 
 
-class Trap:
-    """Writes a file where it is unpickled by a loader that runs what it reads."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.place,)
-
-
 @pytest.mark.parametrize("dump", [pickle.dump, torch.save])
 def test_a_foreign_pickle_is_one_line_and_runs_nothing(
     dump: Callable[..., None], tmp_path: Path
@@ -214,11 +205,6 @@ def test_a_file_of_another_kind_is_no_checkpoint(tmp_path: Path) -> None:
     vouch_for(path)
     with pytest.raises(InputError, match=r"notes\.ckpt: "):
         load(path)
-
-
-def vouch_for(path: Path) -> None:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    checksums(path).write_text(f"{digest}  {path.name}\n")
 
 
 def test_a_deleted_checkpoint_leaves_nothing(path: Path) -> None:

@@ -25,7 +25,7 @@ from transformers import (
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from synthpert.generation import Decoding
+    from synthpert.generation.decoding import Decoding
 
 
 @dataclass(frozen=True)

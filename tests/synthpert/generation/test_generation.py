@@ -11,7 +11,8 @@ from tiny import tiny_base
 
 from synthpert import bases
 from synthpert.encoding import Encoder
-from synthpert.generation import Completion, Decoding, HFEngine
+from synthpert.generation.decoding import Completion, Decoding
+from synthpert.generation.hf import HFEngine
 from synthpert.prompts import load_prompts
 from synthpert.questions import Question
 

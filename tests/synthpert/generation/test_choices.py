@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from synthpert.choices import score
+from synthpert.generation.choices import score
 
 
 def test_scores_do_not_depend_on_the_contexts_beside() -> None:

@@ -1,4 +1,4 @@
-"""How Lightning reads, writes and deletes checkpoints: by `checkpoint_files`, nothing else."""
+"""How Lightning reads, writes and deletes checkpoints: by `checkpoints.files`, nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from synthpert import checkpoint_files
+from synthpert.checkpoints import files as checkpoint_files
 from synthpert.errors import InputError
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from synthpert.token_by_token import left_padded
+from synthpert.generation.token_by_token import left_padded
 
 if TYPE_CHECKING:
     from transformers import Cache, PreTrainedModel

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from synthpert import checkpoints
+from synthpert.checkpoints import state as checkpoints
 from synthpert.errors import InputError
 
 CPU = torch.device("cpu")

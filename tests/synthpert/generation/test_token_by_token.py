@@ -10,7 +10,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, Mistra
 from transformers.models.mistral import MistralForCausalLM
 
 from synthpert.generation import Decoding, HFEngine
-from synthpert.token_by_token import left_padded, read_beginning, write
+from synthpert.generation.token_by_token import left_padded, read_beginning, write
 
 SIZES = {
     "vocab_size": 40,
