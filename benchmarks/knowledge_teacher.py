@@ -23,10 +23,10 @@ from rich.console import Console
 from rich.table import Table
 
 from synthpert.answers import Grade, parse_answer, parse_grade
-from synthpert.gates import gate
 from synthpert.knowledge import Knowledge, TrainOutcomes
 from synthpert.prompts import PromptSet, load_prompts
 from synthpert.questions import LABELS, Label, read_questions, split_questions, to_questions
+from synthpert.traces.gates import gate
 from tools.traces.engines import offline
 from tools.traces.make import make
 from tools.traces.offline.knowledge import KnowledgeTeacher

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from synthpert.perturbqa import BENCHMARK_COLUMNS
 from synthpert.questions import (
     CELL_LINES,
     leakage,
     read_questions,
     split_questions,
 )
+from synthpert.questions.perturbqa import BENCHMARK_COLUMNS
 from synthpert.tables import read_text_table
 
 SEED = 0

@@ -15,8 +15,8 @@ from torch.utils.data import Dataset, Sampler
 from data_modules.batching import Examples, LabelledExample
 from data_modules.messages import Chat, read_messages
 from synthpert.errors import InputError
-from synthpert.leaks import leaked
 from synthpert.losses import UNLABELLED
+from synthpert.traces.leaks import leaked
 
 if TYPE_CHECKING:
     from synthpert.encoding import Encoder, Example

@@ -11,9 +11,9 @@ import polars as pl
 from data_modules.questions import QuestionDataModule
 from synthpert.encoding import Encoder
 from synthpert.errors import InputError
-from synthpert.leaks import leaked, refuse_leaked
 from synthpert.questions import CELL_LINES, Label, cell_lines_in, find_data, to_questions
 from synthpert.traces import read_traces, select
+from synthpert.traces.leaks import leaked, refuse_leaked
 
 log = logging.getLogger(__name__)
 

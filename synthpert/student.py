@@ -23,11 +23,11 @@ from synthpert.checkpoints import state as checkpoints
 from synthpert.chunked import sum_over_supervised
 from synthpert.encoding import Encoder, LossOn, Template
 from synthpert.errors import InputError
-from synthpert.evidence import Evidence
 from synthpert.generation import Decoding, Engine, HFEngine
 from synthpert.losses import CrossEntropy, TokenLoss
 from synthpert.optimisation import adamw, warmed_up
 from synthpert.prompts import load_prompts
+from synthpert.prompts.evidence import Evidence
 from synthpert.questions import Label, to_questions
 from synthpert.scratch import Scratch
 

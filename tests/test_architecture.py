@@ -374,7 +374,7 @@ BREACHES: list[tuple[Rule, dict[str, str]]] = [
 RULES = list(dict.fromkeys(rule for rule, _ in BREACHES))
 
 KEPT = {
-    "synthpert/questions.py": '"""Questions."""\n',
+    "synthpert/questions/__init__.py": '"""Questions."""\n',
     "tools/score.py": '''"""Scores."""
 from __future__ import annotations
 

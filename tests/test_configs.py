@@ -16,9 +16,9 @@ from data_modules.tuples import TupleDataModule
 from synthpert.bases import Lora
 from synthpert.cli import RunCLI, cli
 from synthpert.errors import InputError
-from synthpert.evidence import Evidence
 from synthpert.losses import AnswerWeighted, ClassBalanced, LabelSmoothing
 from synthpert.prompts import load_prompts
+from synthpert.prompts.evidence import Evidence
 from synthpert.sharding import Sharded
 from tools.traces.settings import read_settings
 

@@ -20,8 +20,8 @@ from synthpert import commands
 from synthpert.display import show
 from synthpert.errors import InputError
 from synthpert.files import whole_file
-from synthpert.leakage import leakage
 from synthpert.questions import LABELS, read_questions, split_questions
+from synthpert.questions.leakage import leakage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

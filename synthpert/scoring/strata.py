@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from synthpert.leakage import trained_elsewhere
+from synthpert.questions.leakage import trained_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,8 +15,8 @@ from sklearn.metrics import accuracy_score
 from callbacks.prediction_writer import PredictionWriter
 from synthpert.errors import InputError
 from synthpert.predictions import PREDICTION_SCHEMA, read_predictions
+from synthpert.predictions.records import read_record
 from synthpert.questions import Question
-from synthpert.records import read_record
 
 KEY = ["cell_line", "pert", "gene"]
 

@@ -11,7 +11,7 @@ from tiny import attach, tiny_base, write_benchmark
 from data_modules.questions import QuestionDataModule
 from data_modules.tuples import TupleDataModule
 from synthpert.errors import InputError
-from synthpert.evidence import Evidence
+from synthpert.prompts.evidence import Evidence
 from synthpert.student import Student
 
 

@@ -13,9 +13,9 @@ from cli_recipe import recipe, write
 from synthpert import student
 from synthpert.__main__ import main
 from synthpert.predictions import read_predictions
+from synthpert.predictions.records import read_record
 from synthpert.probes import probed
 from synthpert.questions import KEY, Question, read_questions, split_questions, to_questions
-from synthpert.records import read_record
 
 LAST = ["--config", "recipe.yaml", "--run", "runs/a", "--ckpt_path", "last"]
 RUN = Path("runs/a")

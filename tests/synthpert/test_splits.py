@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import synthpert.sample
 from synthpert.errors import InputError
-from synthpert.leakage import leakage
 from synthpert.questions import (
     CELL_LINES,
     LABEL_DTYPE,
@@ -21,6 +20,7 @@ from synthpert.questions import (
     read_questions,
     split_questions,
 )
+from synthpert.questions.leakage import leakage
 
 SAMPLE = Path(synthpert.sample.__file__).parent
 

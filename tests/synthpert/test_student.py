@@ -13,8 +13,8 @@ from transformers.utils import ModelOutput
 from data_modules.batching import LabelledExample, collate
 from synthpert import bases
 from synthpert.errors import InputError
-from synthpert.evidence import Evidence
 from synthpert.losses import CrossEntropy, Supervised, TokenLoss
+from synthpert.prompts.evidence import Evidence
 from synthpert.questions import LABELS, Label, Question
 from synthpert.scratch import Scratch
 from synthpert.student import Student

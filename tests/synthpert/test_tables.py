@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthpert.checks import check_names, check_unique
 from synthpert.errors import InputError
-from synthpert.perturbqa import read_cell_line
+from synthpert.questions.checks import check_names, check_unique
+from synthpert.questions.perturbqa import read_cell_line
 from synthpert.tables import check_file, read_parquet_table, read_text_table, refuse
 
 if TYPE_CHECKING:

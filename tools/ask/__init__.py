@@ -88,8 +88,8 @@ def _way(settings: Settings) -> tuple[Way[Any], PromptSet | None]:
     places = (settings.knowledge, settings.data, settings.split)
     (model,) = with_facts([settings.asked], *places)
     if settings.prompts != SUMMER:
-        from synthpert.evidence import Evidence
         from synthpert.prompts import load_prompts
+        from synthpert.prompts.evidence import Evidence
 
         prompts = load_prompts(settings.prompts, Evidence(*places))
         return ByPrompt(prompts, model), prompts

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from synthpert.checks import check_symbols
 from synthpert.errors import InputError
+from synthpert.predictions.records import fingerprint
 from synthpert.probes import probed
 from synthpert.questions import KEY, find_data, read_questions, read_table, split_questions
-from synthpert.records import fingerprint
+from synthpert.questions.checks import check_symbols
 
 if TYPE_CHECKING:
     from synthpert.prompts import PromptSet

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from synthpert.answers import Answer, parse_answer
-from synthpert.gates import REFUSALS
 from synthpert.questions import LABELS
+from synthpert.traces.gates import REFUSALS
 from tools.traces.journal.records import Call, Reading, Reply
 
 if TYPE_CHECKING:

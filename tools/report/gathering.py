@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from synthpert.prediction_rows import KEY
 from synthpert.predictions import read_predictions
+from synthpert.predictions.rows import KEY
 from synthpert.questions import find_data
 from tools.report import findings, methods, provenance, views
 from tools.report.cautions import benchmark_name, cautions

@@ -144,7 +144,7 @@ def leakage_view(audit: pl.DataFrame) -> Table:
     """What the test rows share with training, by cell line.
 
     Args:
-        audit: As `synthpert.leakage.leakage` returns it.
+        audit: As `synthpert.questions.leakage.leakage` returns it.
     """
     rows = []
     for told in audit.fill_nan(None).iter_rows(named=True):

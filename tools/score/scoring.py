@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from synthpert.aliases import read_aliases
 from synthpert.errors import InputError
 from synthpert.knowledge import Knowledge
-from synthpert.leakage import leakage
 from synthpert.predictions import is_soft
+from synthpert.predictions.records import fingerprint
 from synthpert.questions import read_questions, split_questions
-from synthpert.records import fingerprint
+from synthpert.questions.leakage import leakage
 from synthpert.scoring import answer_questions, strata
 from synthpert.scoring.bootstrap import SEED
 from synthpert.scoring.paper import score_as_paper
@@ -63,7 +63,7 @@ class Scored:
         systems: In the order of the files, by name.
         references: The reference rows, by name.
         comparisons: As `compare` returns them.
-        leakage: The audit, as `synthpert.leakage.leakage` returns it.
+        leakage: The audit, as `synthpert.questions.leakage.leakage` returns it.
         split: Which split was scored.
         protocol: `official` or `synthpert`.
         rounds: Of the bootstrap; 0 for no intervals.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from synthpert.aliases import rename_symbols
 from synthpert.errors import InputError
 from synthpert.predictions import is_soft, read_predictions
-from synthpert.records import read_record
+from synthpert.predictions.records import read_record
 from synthpert.scoring import answer_questions
 
 if TYPE_CHECKING:

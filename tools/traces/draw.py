@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from synthpert.checks import check_symbols
 from synthpert.errors import InputError
 from synthpert.questions import (
     LABEL_DTYPE,
@@ -18,6 +17,7 @@ from synthpert.questions import (
     split_questions,
     to_questions,
 )
+from synthpert.questions.checks import check_symbols
 
 if TYPE_CHECKING:
     from synthpert.questions import Question

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from synthpert.errors import InputError
-from synthpert.evidence import Evidence
 from synthpert.prompts import PromptSet, load_prompts
+from synthpert.prompts.evidence import Evidence
 from tools.traces.engines.offline import KNOWLEDGE, bind
 from tools.traces.journal.records import Call
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from synthpert.answers import parse_answer, parse_grade
-from synthpert.gates import REFUSALS, gate, grade_gate, vote
+from synthpert.traces.gates import REFUSALS, gate, grade_gate, vote
 from tools.traces.journal.records import Call, Reading, Reply
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from synthpert.questions import Label, Question
     from tools.traces.recipe import Recipe
 
-# Reasons of our own; the others are those of `synthpert.gates`.
+# Reasons of our own; the others are those of `synthpert.traces.gates`.
 NOT_ANSWERED = "not_answered"
 NOT_GRADED = "not_graded"
 REFUSED = "refused"

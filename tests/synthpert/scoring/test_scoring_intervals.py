@@ -10,8 +10,8 @@ from sklearn.metrics import roc_auc_score
 import synthpert.sample
 from synthpert.knowledge import Knowledge
 from synthpert.knowledge.sources import EdgeList
-from synthpert.leakage import leakage
 from synthpert.questions import LABEL_DTYPE, LABELS, read_questions, split_questions
+from synthpert.questions.leakage import leakage
 from synthpert.scoring.blocks import null_for_nan
 from synthpert.scoring.calibration import BINS, reliability, retention
 from synthpert.scoring.classes import three_class, three_class_each

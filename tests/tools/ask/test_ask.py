@@ -19,8 +19,8 @@ from tiny import write_benchmark
 
 from synthpert.errors import InputError, StoppedError
 from synthpert.predictions import PREDICTION_SCHEMA, read_predictions
+from synthpert.predictions.records import read_record
 from synthpert.questions import LABELS, read_questions, split_questions
-from synthpert.records import read_record
 from tools.ask import ask, main
 from tools.ask.settings import Settings
 from tools.traces.journal import Journal

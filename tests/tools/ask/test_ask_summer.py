@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from chat_stub import Answer, Body, Stub
 
+from synthpert.answers.verdicts import Verdict
 from synthpert.knowledge import Knowledge, TrainOutcomes
 from synthpert.predictions import read_predictions
+from synthpert.predictions.records import read_record
 from synthpert.questions import LABEL_DTYPE, LABELS, Question
-from synthpert.records import read_record
-from synthpert.verdicts import Verdict
 from tools.ask import ask_as_summer
 from tools.ask.summer import Said, Summer
 from tools.ask.summer.entries import entries_of, one_line

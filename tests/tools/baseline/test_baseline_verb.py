@@ -10,8 +10,8 @@ from worlds import SAMPLE, P
 
 from synthpert.errors import InputError
 from synthpert.predictions import read_predictions
+from synthpert.predictions.records import read_record
 from synthpert.questions import read_questions, split_questions
-from synthpert.records import read_record
 from synthpert.scoring import answer_questions, score_cells
 from tools.baseline import BASELINES, REFERENCES, answer, main, references
 

@@ -14,8 +14,8 @@ from sklearn.metrics import roc_auc_score
 
 from synthpert.errors import InputError
 from synthpert.predictions import read_predictions
+from synthpert.predictions.records import read_record
 from synthpert.questions import Label, read_questions, split_questions
-from synthpert.records import read_record
 from tools.convert import main
 from tools.convert.changes import read_changes
 from tools.convert.expression import read_expression

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from synthpert.answers import parse_answer, parse_grade
-from synthpert.evidence import Evidence
 from synthpert.prompts import load_prompts
+from synthpert.prompts.evidence import Evidence
 from synthpert.questions import Label, Question
 from tools.traces.offline import template
 from tools.traces.offline.knowledge import KnowledgeTeacher

@@ -14,8 +14,8 @@ from chat_stub import Answer, Body, Stub
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synthpert.answers.marks import Mark
 from synthpert.errors import InputError, StoppedError
-from synthpert.marks import Mark
 from synthpert.predictions import write_predictions
 from synthpert.questions import Label, Question
 from tools import traces

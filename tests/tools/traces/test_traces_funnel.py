@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthpert.answers import Grade
-from synthpert.gates import RejectReason
+from synthpert.traces.gates import RejectReason
 from tools.traces.status.funnel import KEPT, STAGES, Funnel, Group, lost_before, merge, stages
 from tools.traces.walk import NOT_ANSWERED, NOT_GRADED, REFUSED
 

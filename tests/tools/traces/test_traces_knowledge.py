@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from synthpert.answers import Grade, ParseStatus, parse_answer, parse_grade
 from synthpert.errors import InputError
-from synthpert.gates import gate
 from synthpert.knowledge import Kind, Knowledge, TrainOutcomes
 from synthpert.prompts import load_prompts
 from synthpert.questions import Label, Question, read_questions, split_questions, to_questions
+from synthpert.traces.gates import gate
 from tools.traces.offline import template
 from tools.traces.offline.knowledge import KnowledgeTeacher, argue
 from tools.traces.offline.knowledge_critic import check, critique, grade

@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from synthpert.answers.marks import Mark
 from synthpert.errors import InputError
-from synthpert.marks import Mark
 from synthpert.questions import Question
 from tools.traces.factuality.judging import Thought
 from tools.traces.factuality.mark_table import (

@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 
 from synthpert.answers import Grade, ParseStatus, parse_answer, parse_grade
-from synthpert.gates import gate
 from synthpert.prompts import load_prompts
 from synthpert.questions import LABELS, Label, Question
+from synthpert.traces.gates import gate
 from tools.traces.offline import template
 
 PROMPTS = load_prompts("paper")

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from synthpert.answers import cut_thought
-from synthpert.gates import REFUSALS
-from synthpert.prompt_files import SLOT
+from synthpert.answers.verdicts import Verdict, VerdictResult, parse_verdict
+from synthpert.prompts.files import SLOT
 from synthpert.questions import LABELS, Label, Question
-from synthpert.verdicts import Verdict, VerdictResult, parse_verdict
+from synthpert.traces.gates import REFUSALS
 from tools.ask.summer.entries import entries_of, one_line
 from tools.ask.ways import NOT_ANSWERED, REFUSED, UNREAD
 from tools.traces.journal.records import Call, Reading, Reply

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from synthpert.errors import InputError
-from synthpert.leaks import leaked, refuse_leaked
 from synthpert.questions import read_questions, split_questions
 from synthpert.traces import TRACE_SCHEMA, write_traces
+from synthpert.traces.leaks import leaked, refuse_leaked
 from tools.traces.export.card import Usage, write_card
 from tools.traces.export.formats import beside, write_messages, write_released
 from tools.traces.export.hub import push, read_token

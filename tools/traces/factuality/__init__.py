@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
+from synthpert.answers.marks import Mark
 from synthpert.commands import run
 from synthpert.display import show
 from synthpert.errors import InputError
 from synthpert.files import whole_file
-from synthpert.marks import Mark
 from synthpert.prompts import load_prompts
 from tools.score import name_files, write_json
 from tools.traces.factuality.judging import GROUPS, Thought, ask_judge, read_thoughts

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from synthpert.checks import check_symbols
+from synthpert.answers.marks import parse_marks
 from synthpert.errors import InputError
-from synthpert.gates import REFUSALS
-from synthpert.marks import parse_marks
 from synthpert.predictions import KEY, read_predictions
 from synthpert.questions import Question
+from synthpert.questions.checks import check_symbols
 from synthpert.tables import check_file
 from synthpert.traces import read_traces
+from synthpert.traces.gates import REFUSALS
 from tools.traces.factuality.clauses import split_clauses
 from tools.traces.journal import Journal
 from tools.traces.journal.records import Call, Reading
@@ -25,7 +25,7 @@ from tools.traces.journal.records import Call, Reading
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
 
-    from synthpert.marks import Mark
+    from synthpert.answers.marks import Mark
     from synthpert.prompts import PromptSet
     from tools.traces.journal.records import Reply
     from tools.traces.settings import Model

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from synthpert.answers.marks import Mark
 from synthpert.errors import InputError
 from synthpert.files import whole_file
-from synthpert.marks import Mark
 from synthpert.tables import FIRST_ROW, read_text_table
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from synthpert.answers import Grade
-from synthpert.thoughts import last_word, mentions
+from synthpert.traces.thoughts import last_word, mentions
 
 if TYPE_CHECKING:
     from synthpert.knowledge import Fact, Facts

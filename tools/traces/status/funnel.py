@@ -11,8 +11,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from synthpert.answers import parse_answer, parse_grade
-from synthpert.gates import REFUSALS, UNREADABLE, RejectReason, gate, grade_gate, vote
 from synthpert.questions import LABELS, Label, Question
+from synthpert.traces.gates import REFUSALS, UNREADABLE, RejectReason, gate, grade_gate, vote
 from tools.traces.journal.records import State
 from tools.traces.walk import NOT_ANSWERED, NOT_GRADED, REFUSED
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthpert.answers import Grade, parse_answer
-from synthpert.gates import RejectReason, gate, grade_gate, vote
 from synthpert.questions import LABELS, Label, Question
+from synthpert.traces.gates import RejectReason, gate, grade_gate, vote
 
 QUESTION = Question("k562", "GATA1", "HBG1")
 SOUND = "GATA1 holds HBG1 back in these cells, so that less of it leaves the gene free to rise."

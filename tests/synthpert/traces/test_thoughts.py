@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthpert.questions import Label, Question
-from synthpert.thoughts import (
+from synthpert.traces.thoughts import (
     has_odd_characters,
     has_tags,
     last_word,

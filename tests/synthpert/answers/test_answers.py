@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthpert.answers import ParseStatus, parse_answer
+from synthpert.answers.spelling import normalise
 from synthpert.questions import LABELS, Label
-from synthpert.spelling import normalise
 
 NOT_DE, UP, DOWN = LABELS
 TEMPLATE = "[upregulated / downregulated / not differentially expressed]"

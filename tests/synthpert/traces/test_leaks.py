@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from synthpert.leaks import leaked
+from synthpert.traces.leaks import leaked
 
 ROWS = pl.DataFrame(
     {"cell_line": ["k562", "rpe1", "K562", "k562"], "pert": ["A", "A", "a", "B"], "gene": ["G"] * 4}

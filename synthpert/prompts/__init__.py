@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 from synthpert.answers import parse_answer
 from synthpert.errors import InputError
-from synthpert.evidence import Evidence
-from synthpert.prompt_files import SLOT, SLOTS, read_texts
+from synthpert.prompts.evidence import Evidence
+from synthpert.prompts.files import SLOT, SLOTS, read_texts
 from synthpert.questions import Label, Question
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from synthpert.answers import ParseStatus, parse_answer
-from synthpert.spelling import normalise
+from synthpert.answers.spelling import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

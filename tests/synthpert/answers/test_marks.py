@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthpert.marks import Mark, MarkStatus, parse_marks
+from synthpert.answers.marks import Mark, MarkStatus, parse_marks
 
 MARKS = st.lists(st.sampled_from(list(Mark)), min_size=1, max_size=30)
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from synthpert.answers import Answer, Grade, ParseStatus
-from synthpert.thoughts import (
+from synthpert.traces.thoughts import (
     has_odd_characters,
     has_tags,
     last_word,

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from synthpert.answers import parse_answer
 from synthpert.errors import InputError
-from synthpert.evidence import Evidence
 from synthpert.prompts import PromptSet, load_prompts
+from synthpert.prompts.evidence import Evidence
 from synthpert.questions import Label, Question
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = ["compact", "direction", "judge", "paper", "paper_context", "short", "short_context"]
 CONTEXT = ["paper_context", "short_context"]
 QUESTION = Question("k562", "GATA1", "HBG1")

@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from synthpert.answers.spelling import ABSTAIN, DENIALS, DOUBT, normalise
 from synthpert.questions import Label
-from synthpert.spelling import ABSTAIN, DENIALS, DOUBT, normalise
 
 # Characters: the longest text that is an answer though its tags are missing or not closed.
 _SHORT = 100

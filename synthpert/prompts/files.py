@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Not importlib.resources: `configs` is no name of ours alone, and a regular package of that name
 # in the user's working folder would hide this one.
-_FOLDER = Path(__file__).resolve().parent.parent / "configs" / "prompts"
+_FOLDER = Path(__file__).resolve().parents[2] / "configs" / "prompts"
 SLOT: Final = re.compile(r"\{([A-Za-z_]\w*)\}")
 _QUESTION: Final = frozenset({"cell_line", "pert", "gene"})
 _ASKED: Final = _QUESTION | {"evidence"}

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from synthpert.errors import InputError
-from synthpert.prediction_rows import PREDICTION_SCHEMA, check_rows, columns_to_read
 from synthpert.predictions import read_predictions
+from synthpert.predictions.rows import PREDICTION_SCHEMA, check_rows, columns_to_read
 
 SOFT = "cell_line,pert,gene,p_not_de,p_up,p_down\nk,x,a,1,0,0\n"
 HARD = "cell_line,pert,gene,answer\nk,x,a,upregulated\n"

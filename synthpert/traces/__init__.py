@@ -13,9 +13,9 @@ import polars as pl
 from synthpert.answers import Grade, parse_answer, parse_grade
 from synthpert.errors import InputError
 from synthpert.files import whole_file
-from synthpert.gates import RejectReason, gate, grade_gate
 from synthpert.questions import LABEL_DTYPE, LABELS, Label, Question
 from synthpert.tables import FIRST_ROW, check_file, read_parquet_table, read_text_table
+from synthpert.traces.gates import RejectReason, gate, grade_gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

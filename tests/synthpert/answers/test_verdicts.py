@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthpert.verdicts import Verdict, VerdictStatus, parse_verdict
+from synthpert.answers.verdicts import Verdict, VerdictStatus, parse_verdict
 
 OPTIONS = "End with one of\nAnswer: yes\nAnswer: no\nAnswer: insufficient\n"
 

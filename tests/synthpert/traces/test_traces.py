@@ -297,7 +297,7 @@ except InputError as error:
     sys.exit(0 if "cannot be written" in str(error) and chr(10) not in str(error) else 1)
 sys.exit(2)
 """
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     subprocess.run([sys.executable, "-c", program, str(path)], check=True, cwd=root)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

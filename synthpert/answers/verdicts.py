@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from synthpert.answers import cut_thought
-from synthpert.spelling import normalise
+from synthpert.answers.spelling import normalise
 
 
 class Verdict(StrEnum):

@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from repository import ROOT
 from tiny import write_benchmark
 
-from synthpert import evidence
 from synthpert.errors import InputError
-from synthpert.evidence import Evidence
 from synthpert.knowledge import FactFinder, Knowledge, TrainOutcomes
-from synthpert.prompts import load_prompts
+from synthpert.prompts import evidence, load_prompts
+from synthpert.prompts.evidence import Evidence
 from synthpert.questions import (
     KEY,
     LABELS,
@@ -215,7 +214,7 @@ def test_it_travels_to_another_process_as_three_names(knowledge: Path, data: Pat
 
 def test_another_process_says_the_same(knowledge: Path, data: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from synthpert.evidence import Evidence;"
+        "import sys; from pathlib import Path; from synthpert.prompts.evidence import Evidence;"
         "from synthpert.questions import Question;"
         "where = Evidence(Path(sys.argv[1]), Path(sys.argv[2]));"
         "sys.stdout.write(where.fingerprint + where.block(Question('k562', 'T0', 'G0')))"

@@ -14,7 +14,8 @@ import polars as pl
 
 from synthpert.errors import InputError
 from synthpert.files import whole_file
-from synthpert.prediction_rows import (
+from synthpert.predictions.records import METADATA_KEY, to_json, write_beside
+from synthpert.predictions.rows import (
     KEY,
     PREDICTION_SCHEMA,
     PROBABILITIES,
@@ -23,7 +24,6 @@ from synthpert.prediction_rows import (
     complete,
 )
 from synthpert.questions import LABEL_DTYPE, LABELS
-from synthpert.records import METADATA_KEY, to_json, write_beside
 from synthpert.tables import check_file, read_text_table
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def write_predictions(
     Args:
         table: Columns of `PREDICTION_SCHEMA`; those it lacks are written as nulls.
         path: Ends in .parquet or .csv; its folder is made where needed.
-        record: How they were made, for `synthpert.records.read_record`.
+        record: How they were made, for `synthpert.predictions.records.read_record`.
 
     Raises:
         InputError: If the path ends otherwise, or cannot be written.

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from synthpert.checks import check_names, check_unique
 from synthpert.errors import InputError
+from synthpert.questions.checks import check_names, check_unique
 from synthpert.tables import read_text_table, refuse
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from synthpert.errors import InputError
 from synthpert.predictions import read_predictions, write_predictions
-from synthpert.records import fingerprint, read_record, to_json
+from synthpert.predictions.records import fingerprint, read_record, to_json
 
 TABLE = pl.DataFrame({"cell_line": ["k562"], "pert": ["A"], "gene": ["B"], "answer": [None]})
 RECORD = {"model": "a/b", "decoding": {"temperature": 0.5}, "probe": None}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthpert.spelling import DENIALS, DOUBT, normalise
+from synthpert.answers.spelling import DENIALS, DOUBT, normalise
 
 
 @pytest.mark.parametrize(

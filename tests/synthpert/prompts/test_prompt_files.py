@@ -11,8 +11,8 @@ import pytest
 from repository import ROOT
 
 from synthpert.errors import InputError
-from synthpert.prompt_files import SLOTS, read_texts
 from synthpert.prompts import load_prompts
+from synthpert.prompts.files import SLOTS, read_texts
 
 SHIPPED = ["compact", "direction", "judge", "paper", "paper_context", "short", "short_context"]
 USER = "{cell_line} {pert} {gene}"

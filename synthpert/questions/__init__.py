@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from synthpert.checks import check_names, check_unique
 from synthpert.errors import InputError
-from synthpert.perturbqa import read_cell_line
+from synthpert.questions.checks import check_names, check_unique
+from synthpert.questions.perturbqa import read_cell_line
 from synthpert.tables import read_parquet_table, read_text_table, refuse
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _find_data(data: Path | str | None) -> tuple[Path, str]:
         return Path(os.environ["SYNTHPERT_DATA"]), "$SYNTHPERT_DATA"
     if Path("data/perturbqa").is_dir():
         return Path("data/perturbqa"), "./data/perturbqa"
-    return Path(__file__).with_name("sample"), "the bundled sample"
+    return Path(__file__).parents[1] / "sample", "the bundled sample"
 
 
 def read_questions(
