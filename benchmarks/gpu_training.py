@@ -30,7 +30,20 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from gpu_ways import BATCH, MODULES, SHAPES, WAYS, measure
+from gpu_ways import (
+    BATCH,
+    MODULES,
+    OURS,
+    SHAPES,
+    TRL,
+    UNSLOTH,
+    WAYS,
+    Clock,
+    checkpointing_of,
+    matmul_flops,
+    peak_gb,
+    random_weights,
+)
 
 from synthpert.bases import Lora
 from tools.estimate.shapes import Shape, flops_per_token
@@ -124,6 +137,51 @@ def told(way: str, figures: dict[str, Any]) -> dict[str, Any]:
     """The figures, said as they come."""
     print(f"{way}: {figures}", file=sys.stderr, flush=True)
     return figures
+
+
+def measure(way: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Train by one way in this process.
+
+    Args:
+        way: One of `WAYS`.
+        options: `folder` of the material, `steps` and `seconds` at most.
+
+    Returns:
+        The figures, `status` "ok" among them; or `status` alone, where memory ran out.
+    """
+    import torch
+
+    clock = Clock(options.steps, options.seconds)
+    torch.manual_seed(0)
+    try:
+        rate = matmul_flops()
+        with random_weights():
+            train(way, options.folder, clock)
+    except torch.OutOfMemoryError:
+        return {"status": "out of memory", "peak_gb": peak_gb()}
+    cuda = torch.cuda.is_available()
+    return {
+        **clock.figures(),
+        "peak_gb": peak_gb(),
+        "matmul_flops": rate,
+        "checkpointing": checkpointing_of(way),
+        "device": torch.cuda.get_device_name() if cuda else "CPU",
+    }
+
+
+def train(way: str, folder: Path, clock: Clock) -> None:
+    """Train by one way; unsloth patches the others' packages, so none of ours comes before it."""
+    if way in OURS:
+        import gpu_ours
+
+        gpu_ours.train(OURS[way], folder, clock)
+        return
+    import gpu_others
+
+    if way in TRL:
+        gpu_others.train_trl(TRL[way], folder, clock)
+    else:
+        gpu_others.train_unsloth(UNSLOTH[way], folder, clock)
 
 
 def versions() -> dict[str, str]:

@@ -3,7 +3,6 @@
 # ruff: noqa: ANN401 - of libraries that may not be there, and of what they patch
 from __future__ import annotations
 
-import argparse
 import contextlib
 import resource
 import time
@@ -126,43 +125,6 @@ class Clock:
             "steps": self.steps,
             "seconds": wall,
         }
-
-
-def measure(way: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Train by one way in this process.
-
-    Args:
-        way: One of `WAYS`.
-        options: `folder` of the material, `steps` and `seconds` at most.
-
-    Returns:
-        The figures, `status` "ok" among them; or `status` alone, where memory ran out.
-    """
-    import gpu_others
-    import gpu_ours
-    import torch
-
-    clock = Clock(options.steps, options.seconds)
-    torch.manual_seed(0)
-    try:
-        rate = matmul_flops()
-        with random_weights():
-            if way in OURS:
-                gpu_ours.train(OURS[way], options.folder, clock)
-            elif way in TRL:
-                gpu_others.train_trl(TRL[way], options.folder, clock)
-            else:
-                gpu_others.train_unsloth(UNSLOTH[way], options.folder, clock)
-    except torch.OutOfMemoryError:
-        return {"status": "out of memory", "peak_gb": peak_gb()}
-    cuda = torch.cuda.is_available()
-    return {
-        **clock.figures(),
-        "peak_gb": peak_gb(),
-        "matmul_flops": rate,
-        "checkpointing": checkpointing_of(way),
-        "device": torch.cuda.get_device_name() if cuda else "CPU",
-    }
 
 
 def checkpointing_of(way: str) -> str:
