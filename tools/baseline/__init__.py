@@ -42,6 +42,7 @@ def baseline(
     edges: str | None = None,
     vectors: str | None = None,
     files: list[str] | None = None,
+    aliases: str | None = None,
 ) -> None:
     """Answer the test questions with a baseline fitted on the train split.
 
@@ -63,6 +64,8 @@ def baseline(
         edges: An edge list for `physical`; by default the networks of the knowledge folder.
         vectors: For `genept`: a gene and its numbers in each row, .csv, .tsv, .parquet or .npz.
         files: For `stack`: prediction files to combine.
+        aliases: For `genept`: a table of gene names and synonyms, where the vectors have other
+            symbols than the benchmark; an ambiguous one is told and left as it is.
 
     Raises:
         InputError: If there is no such baseline, split or benchmark, a file that it needs is
@@ -71,10 +74,10 @@ def baseline(
     check_name(name)
     path = Path(out or f"predictions-{name}.parquet")
     check_suffix(path)
-    folder, network, numbers = (
-        Path(p) if p is not None else None for p in (knowledge, edges, vectors)
+    folder, network, numbers, names = (
+        Path(p) if p is not None else None for p in (knowledge, edges, vectors, aliases)
     )
-    materials = Materials(folder, network, numbers, tuple(map(Path, files or ())))
+    materials = Materials(folder, network, numbers, tuple(map(Path, files or ())), names)
     _check_flags(name, materials)
     train, test = split_questions(read_questions(data), split)
     table = answer(name, train, test, materials=materials)
@@ -96,6 +99,7 @@ def _check_flags(name: str, materials: Materials) -> None:
         "edges": ("physical", materials.edges),
         "vectors": ("genept", materials.vectors),
         "files": ("stack", materials.files),
+        "aliases": ("genept", materials.aliases),
     }
     for flag, (owner, value) in given.items():
         if value and name != owner:

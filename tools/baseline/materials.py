@@ -30,12 +30,14 @@ class Materials:
         edges: An edge list, for `physical`.
         vectors: A table gene to vector, for `genept`.
         files: Prediction files, for `stack`.
+        aliases: A table of gene names and synonyms, for `genept`'s vectors.
     """
 
     folder: Path | None = None
     edges: Path | None = None
     vectors: Path | None = None
     files: tuple[Path, ...] = ()
+    aliases: Path | None = None
 
     @cached_property
     def knowledge(self) -> Knowledge:

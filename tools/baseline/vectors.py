@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from synthpert.aliases import read_aliases
 from synthpert.errors import InputError
 from synthpert.tables import check_file, read_text_table
 from tools.baseline.linear import probabilities
@@ -40,7 +41,10 @@ def genept(train: pl.DataFrame, test: pl.DataFrame, materials: Materials) -> pl.
     if materials.vectors is None:
         raise InputError("genept needs vectors of genes", file="--vectors", expected=_EXPECTED)
     rows, asked = numbered(train, test)
-    perts, genes = (_aligned(materials.vectors, names) for names in (rows.perts, rows.genes))
+    table, names = read_vectors(materials.vectors), (rows.perts, rows.genes)
+    if materials.aliases is not None:
+        table = _renamed(table[0], {*names[0], *names[1]}, materials), table[1]
+    perts, genes = (_aligned(materials.vectors, *table, each) for each in names)
     answers = np.zeros((len(asked), 3))
     lines = np.unique(asked.line).tolist()
     for line in shown(lines, "models", len(lines)):
@@ -124,11 +128,20 @@ def _read_table(path: Path, suffix: str) -> tuple[list[str], NDArray[np.float32]
     return table[first].cast(pl.String).to_list(), vectors
 
 
-def _aligned(path: Path, names: tuple[str, ...]) -> NDArray[np.float32]:
+def _renamed(genes: list[str], known: set[str], materials: Materials) -> list[str]:
+    """The genes of the vectors as the benchmark writes them, where a table leaves one reading."""
+    assert materials.aliases is not None
+    found = read_aliases(materials.aliases).resolve(genes, known)
+    logger.info("%s: symbols: %s", materials.vectors, found)
+    return [found.renamed.get(gene, gene) for gene in genes]
+
+
+def _aligned(
+    path: Path, genes: list[str], vectors: NDArray[np.float32], names: tuple[str, ...]
+) -> NDArray[np.float32]:
     """(names, dimensions), centred, so that a gene without a vector is the mean one: 0."""
     from sklearn.decomposition import PCA
 
-    genes, vectors = read_vectors(path)
     vectors = vectors - vectors.mean(axis=0)
     if vectors.shape[1] > DIMENSIONS and len(vectors) > DIMENSIONS:
         vectors = PCA(DIMENSIONS, svd_solver="randomized", random_state=0).fit_transform(vectors)

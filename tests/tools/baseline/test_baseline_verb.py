@@ -84,7 +84,7 @@ def test_an_unknown_split_is_refused() -> None:
         main(["majority", "--data", str(SAMPLE), "--split", "random"])
 
 
-@pytest.mark.parametrize("flag", ["edges", "vectors", "files"])
+@pytest.mark.parametrize("flag", ["edges", "vectors", "files", "aliases"])
 def test_a_file_that_would_not_be_read_is_refused(flag: str) -> None:
     with pytest.raises(InputError, match=f"does not use --{flag}"):
         main(["majority", "--data", str(SAMPLE), f"--{flag}", "some.csv"])

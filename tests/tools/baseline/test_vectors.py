@@ -72,3 +72,18 @@ def test_long_vectors_are_reduced_and_a_missing_one_is_the_mean(
     table = genept(train, questions(("k", "UNKNOWN", "G3", UP)), Materials(vectors=path))
     assert "no vector for 1 of" in caplog.text
     assert table["p_down"][0] == 0
+
+
+def test_vectors_under_another_symbol_are_found_by_a_table_of_names(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "names.tsv").write_text("symbol\tsynonyms\nG3\tOLD3\n")
+    rows = "\n".join(f"G{i},{i % 5},{i % 3}" for i in range(51) if i != 3)
+    (tmp_path / "v.csv").write_text(f"gene,a,b\n{rows}\nOLD3,3,0\n")
+    train = questions(*(("k", f"G{i}", f"G{i + 1}", UP if i % 2 else NOT_DE) for i in range(50)))
+    plain = Materials(vectors=tmp_path / "v.csv")
+    named = Materials(vectors=tmp_path / "v.csv", aliases=tmp_path / "names.tsv")
+    asked = questions(("k", "G9", "G3", UP))
+    with caplog.at_level("INFO"):
+        assert not genept(train, asked, plain).equals(genept(train, asked, named))
+    assert "1 renamed" in caplog.text
