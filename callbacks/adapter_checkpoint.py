@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,13 +10,11 @@ from typing import Any
 import lightning as L
 from peft import PeftModel
 
-from synthpert.checkpoints.files import sync
 from synthpert.errors import InputError
+from synthpert.files import seal, sync
 from synthpert.student import Student
 
 log = logging.getLogger(__name__)
-
-SUMS = "SHA256SUMS"
 
 
 class AdapterCheckpoint(L.Callback):
@@ -64,7 +60,9 @@ class AdapterCheckpoint(L.Callback):
             shutil.rmtree(half, ignore_errors=True)
             pl_module.network.save_pretrained(str(half), state_dict=own)
             pl_module.encoder.tokenizer.save_pretrained(half)
-            _seal(half)
+            seal(half)
+            for path in (*half.iterdir(), half):
+                sync(path)
             shutil.rmtree(old, ignore_errors=True)
             if folder.exists():
                 folder.rename(old)
@@ -74,17 +72,3 @@ class AdapterCheckpoint(L.Callback):
         except OSError as error:
             shutil.rmtree(half, ignore_errors=True)
             raise InputError(f"cannot be written: {error.strerror or error}", file=folder) from None
-
-
-def _seal(folder: Path) -> None:
-    """Write the checksums of a folder's files into it, and wait until all is on disk."""
-    lines = []
-    for path in sorted(folder.iterdir()):
-        with path.open("rb") as file:
-            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
-            os.fsync(file.fileno())
-    with (folder / SUMS).open("w", encoding="utf-8") as file:
-        file.writelines(lines)
-        file.flush()
-        os.fsync(file.fileno())
-    sync(folder)

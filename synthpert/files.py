@@ -1,13 +1,18 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and the checksums of a folder."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from synthpert.errors import InputError
+
+SUMS: Final = "SHA256SUMS"
+"""The file with a folder's checksums, as `sha256sum --check` reads it."""
 
 
 @contextmanager
@@ -40,3 +45,27 @@ def whole_file(path: Path) -> Iterator[Path]:
             beside.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror or error}", file=path) from None
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file of a folder, by name."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def seal(folder: Path) -> None:
+    """Write the checksums of all files of a folder into it."""
+    lines = [f"{digest}  {name}\n" for name, digest in checksums(folder).items()]
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or the names in a folder, are on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -20,6 +20,7 @@ from typing import IO, Any
 import torch
 
 from synthpert.errors import InputError
+from synthpert.files import sync
 
 SUFFIX = ".ckpt"
 _LINE = re.compile(r"^([0-9a-f]{64}) [ *]", re.MULTILINE)
@@ -122,15 +123,6 @@ def previous(path: Path) -> Path:
 def checksums(path: Path) -> Path:
     """The file with a checkpoint's checksum."""
     return path.with_name(f"{path.name}.sha256")
-
-
-def sync(folder: Path) -> None:
-    """Wait until the names in a folder are on disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class _Hashed:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from synthpert.errors import InputError
-from synthpert.files import whole_file
+from synthpert.files import SUMS, checksums, seal, whole_file
 
 
 def test_written_file_gets_its_name_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -41,3 +41,9 @@ def test_file_in_place_of_the_folder_is_one_line(tmp_path: Path) -> None:
 def test_a_path_without_a_name_is_one_line() -> None:
     with pytest.raises(InputError, match="no file's name"), whole_file(Path("")):
         pass
+
+
+def test_a_sealed_folder_names_the_checksum_of_each_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    seal(tmp_path)
+    assert (tmp_path / SUMS).read_text() == f"{checksums(tmp_path)['a']}  a\n"

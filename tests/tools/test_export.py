@@ -23,11 +23,12 @@ from transformers import (
 
 from synthpert.__main__ import main
 from synthpert.errors import InputError
+from synthpert.files import SUMS, checksums, seal
 from synthpert.questions import Question
 from tools.building import build
 from tools.export import writing
 from tools.export.card import write_card
-from tools.export.folder import SUMS, checksums, refuse_taken, seal, whole_folder
+from tools.export.folder import refuse_taken, whole_folder
 from tools.export.loading import load_trained
 from tools.export.writing import write_merged
 

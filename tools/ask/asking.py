@@ -13,8 +13,8 @@ from synthpert import __version__
 from synthpert.errors import StoppedError
 from synthpert.predictions import PREDICTION_SCHEMA, write_predictions
 from synthpert.questions import to_questions
-from tools.ask.ways import NOT_ANSWERED, replay
 from tools.traces.journal import Journal
+from tools.traces.walk import NOT_ANSWERED, replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

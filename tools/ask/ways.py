@@ -14,10 +14,9 @@ from synthpert.answers import Answer, parse_answer
 from synthpert.questions import LABELS
 from synthpert.traces.gates import REFUSALS
 from tools.traces.journal.records import Call, Reading, Reply
+from tools.traces.walk import NOT_ANSWERED, REFUSED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from synthpert.prompts import PromptSet
     from synthpert.questions import Question
     from tools.traces.settings import Model
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Walk = Generator[Call, Reply | None, T]
 
-# What became of a question that has no text to parse.
-NOT_ANSWERED: Final = "not_answered"
-REFUSED: Final = "refused"
 UNREAD: Final[dict[str, Any]] = dict.fromkeys(("answer", "p_not_de", "p_up", "p_down"))
 
 
@@ -195,22 +191,3 @@ class ByPrompt:
             "parse_status": shown.status,
             "finish_reason": shown.reply.finish_reason if shown.reply else None,
         }
-
-
-def replay(steps: Walk[T], answer: Callable[[str], Reply | None]) -> T:
-    """Take a walk to its end with replies that are there already.
-
-    Args:
-        steps: A walk that has not begun.
-        answer: Looks a reply up by its call's key.
-
-    Returns:
-        What was said.
-    """
-    call = next(steps)
-    try:
-        while True:
-            call = steps.send(answer(call.key))
-    except StopIteration as end:
-        said: T = end.value
-        return said

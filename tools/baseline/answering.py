@@ -116,7 +116,11 @@ def answer(
 
 
 def references(
-    train: pl.DataFrame, test: pl.DataFrame, knowledge: Path | None = None
+    train: pl.DataFrame,
+    test: pl.DataFrame,
+    knowledge: Path | None = None,
+    *,
+    materials: Materials | None = None,
 ) -> dict[str, pl.DataFrame]:
     """Answer questions with every reference row.
 
@@ -124,6 +128,7 @@ def references(
         train: Columns cell_line, pert, gene, label.
         test: The same.
         knowledge: Folder of knowledge files; None as in `find_knowledge`.
+        materials: As in `answer`; whoever goes on with its knowledge reads the files once.
 
     Returns:
         The predictions by name, in the order of `REFERENCES`. `knn` is left out, and logged,
@@ -133,7 +138,7 @@ def references(
     Raises:
         InputError: If there is no train row, or `knowledge` is given and broken.
     """
-    materials = Materials(knowledge)
+    materials = materials or Materials(knowledge)
     names = [name for name in REFERENCES if name != "knn" or _knows(materials, train, test)]
     return {name: answer(name, train, test, materials=materials) for name in names}
 

@@ -67,7 +67,8 @@ def export(own: Namespace, words: Sequence[str]) -> None:
         StoppedError: As `main` says.
     """
     # Before the minutes that the weights take.
-    from tools.export.folder import refuse_taken, seal, whole_folder
+    from synthpert.files import seal
+    from tools.export.folder import refuse_taken, whole_folder
 
     refuse_taken(own.out)
     if own.push:

@@ -17,9 +17,9 @@ import yaml
 
 import synthpert
 from synthpert.errors import InputError
+from synthpert.files import SUMS, checksums
 from synthpert.questions import Question
 from tools.export.card_page import PAGE
-from tools.export.folder import SUMS, checksums
 
 if TYPE_CHECKING:
     from tools.export.loading import Trained

@@ -1,19 +1,15 @@
-"""A folder that is there whole or not at all, with the checksums of what it holds."""
+"""A folder that is there whole or not at all."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from synthpert.errors import InputError
-
-SUMS: Final = "SHA256SUMS"
-"""The file with the checksums, as `sha256sum --check` reads it."""
+from synthpert.files import sync
 
 
 def refuse_taken(folder: Path) -> None:
@@ -52,36 +48,13 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         for path in half.iterdir():
             # safetensors lets nobody but the owner read.
             path.chmod(0o644)
-            _sync(path)
-        _sync(half)
+            sync(path)
+        sync(half)
         # An empty folder of that name gives way.
         half.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     except (OSError, SafetensorError) as error:
         said = getattr(error, "strerror", None) or error
         raise InputError(f"cannot be written: {said}", file=folder) from None
     finally:
         shutil.rmtree(half, ignore_errors=True)
-
-
-def checksums(folder: Path) -> dict[str, str]:
-    """The SHA-256 of each file of a folder, by name."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        with path.open("rb") as file:
-            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
-
-
-def seal(folder: Path) -> None:
-    """Write the checksums of all files of a folder into it."""
-    lines = [f"{digest}  {name}\n" for name, digest in checksums(folder).items()]
-    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from synthpert.aliases import read_aliases
 from synthpert.errors import InputError
-from synthpert.knowledge import Knowledge
 from synthpert.predictions import is_soft
 from synthpert.predictions.records import fingerprint
 from synthpert.questions import read_questions, split_questions
@@ -18,6 +17,7 @@ from synthpert.scoring import answer_questions, strata
 from synthpert.scoring.bootstrap import SEED
 from synthpert.scoring.paper import score_as_paper
 from tools.baseline import references
+from tools.baseline.materials import Materials
 from tools.score.asked import asked_alone, find_cautions
 from tools.score.comparing import compare
 from tools.score.learning import learning_curve
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import polars as pl
+
+    from synthpert.knowledge import Knowledge
 
 logger = logging.getLogger(__name__)
 
@@ -180,13 +182,14 @@ def score_files(
         test = test.filter(mask)
         for system in systems.values():
             system.tables = [table.filter(mask) for table in system.tables]
-    rows = references(train, test, Path(knowledge) if knowledge else None)
+    materials = Materials(Path(knowledge) if knowledge else None)
+    rows = references(train, test, materials=materials)
     below = {
         name: System(name, [answer_questions(test, table)], soft=is_soft(table))
         for name, table in rows.items()
     }
     scorer = Scorer(test, rounds, seed)
-    parts = _strata(train, test, knowledge)
+    parts = _strata(train, test, materials.knowledge)
     for system in (*systems.values(), *below.values()):
         scorer.score(system)
         for part, masks in parts.items():
@@ -208,14 +211,14 @@ def _check_numbers(rounds: int, seed: int) -> None:
 
 
 def _strata(
-    train: pl.DataFrame, test: pl.DataFrame, knowledge: str | None
+    train: pl.DataFrame, test: pl.DataFrame, knowledge: Knowledge
 ) -> dict[str, dict[str, pl.Series]]:
     """Masks over the test rows, by the attribute of `System` that holds their BLOCKs."""
     found = {
         "strata": strata.by_perturbation(train, test),
         "by_train_rows": strata.by_train_rows(train, test),
     }
-    facts = strata.by_facts(Knowledge.read(knowledge), test)
+    facts = strata.by_facts(knowledge, test)
     unknown = int(facts["0"].sum()) if "0" in facts else 0
     if unknown > _MOST_UNKNOWN * len(test):
         logger.info(

@@ -13,7 +13,7 @@ from tools.traces.draw import draw
 from tools.traces.export import export
 from tools.traces.journal import Journal
 from tools.traces.recipe import Recipe
-from tools.traces.walk import NOT_ANSWERED, Outcome, Walk, outcome_of, read_reply, walk
+from tools.traces.walk import NOT_ANSWERED, Outcome, Walk, read_reply, replay, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -107,5 +107,5 @@ def _has_enough(settings: Settings, journal: Journal, walks: Iterable[Walk]) -> 
     """Whether the target is reached by what the journal holds, whatever it lacks in between."""
     if settings.target_kept is None:
         return False
-    enough = (True for steps in walks if outcome_of(steps, journal.answer).reason is None)
+    enough = (True for steps in walks if replay(steps, journal.answer).reason is None)
     return sum(itertools.islice(enough, settings.target_kept)) == settings.target_kept

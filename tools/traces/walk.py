@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from synthpert.answers import parse_answer, parse_grade
 from synthpert.traces.gates import REFUSALS, gate, grade_gate, vote
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from synthpert.answers import Answer, GradeResult
     from synthpert.questions import Label, Question
     from tools.traces.recipe import Recipe
+
+T = TypeVar("T")
 
 # Reasons of our own; the others are those of `synthpert.traces.gates`.
 NOT_ANSWERED = "not_answered"
@@ -88,20 +90,23 @@ def walk(recipe: Recipe, question: Question, label: Label, sample: int) -> Walk:
     return Outcome(None, _trace(recipe, asked, told, answer, verdicts))
 
 
-def outcome_of(steps: Walk, answer: Callable[[str], Reply | None]) -> Outcome:
+def replay(steps: Generator[Call, Reply | None, T], answer: Callable[[str], Reply | None]) -> T:
     """Take a walk to its end with replies that are there already.
 
     Args:
         steps: A walk that has not begun.
         answer: Looks a reply up by its call's key.
+
+    Returns:
+        What the walk ends with.
     """
     call = next(steps)
     try:
         while True:
             call = steps.send(answer(call.key))
     except StopIteration as end:
-        outcome: Outcome = end.value
-        return outcome
+        found: T = end.value
+        return found
 
 
 def read_reply(call: Call, reply: Reply) -> Reading:

@@ -14,9 +14,10 @@ from tools.ask import planning
 from tools.ask.asking import record_of
 from tools.ask.drawing import draw
 from tools.ask.settings import Settings
-from tools.ask.ways import ByPrompt, Said, replay
+from tools.ask.ways import ByPrompt, Said
 from tools.traces.journal.records import Reply
 from tools.traces.settings import Model
+from tools.traces.walk import replay
 
 NOT_DE, UP, DOWN = LABELS
 SAMPLE = Path(__file__).resolve().parents[3] / "synthpert" / "sample"

@@ -18,10 +18,10 @@ from tools.ask import ask_as_summer
 from tools.ask.summer import Said, Summer
 from tools.ask.summer.entries import entries_of, one_line
 from tools.ask.summer.retrieval import Retrieval
-from tools.ask.ways import replay
 from tools.baseline import main as baseline
 from tools.traces.journal.records import Call, Reply
 from tools.traces.settings import Model
+from tools.traces.walk import replay
 
 NOT_DE, UP, DOWN = LABELS
 MODEL = Model("openai/x")

@@ -21,8 +21,9 @@ from synthpert.prompts.files import SLOT
 from synthpert.questions import LABELS, Label, Question
 from synthpert.traces.gates import REFUSALS
 from tools.ask.summer.entries import entries_of, one_line
-from tools.ask.ways import NOT_ANSWERED, REFUSED, UNREAD
+from tools.ask.ways import UNREAD
 from tools.traces.journal.records import Call, Reading, Reply
+from tools.traces.walk import NOT_ANSWERED, REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
