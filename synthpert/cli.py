@@ -7,35 +7,35 @@ from __future__ import annotations
 
 import argparse
 import errno
-import importlib.util
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import jsonargparse
 import lightning as L
-import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import (
     ArgsType,
     LightningArgumentParser,
     LightningCLI,
-    SaveConfigCallback,
 )
-from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from synthpert import run_folder
+from synthpert import run_folder, run_record
 from synthpert.checkpoints import files as checkpoint_files
 from synthpert.checkpoints.plugin import WholeCheckpoints
 from synthpert.cli_help import Help, parsers
 from synthpert.errors import InputError
-from synthpert.parse_errors import explain, values
+from synthpert.importing import allow_imports
+from synthpert.parse_errors import explain, written_keys
 from synthpert.probes import Probe
-from synthpert.redaction import redact
+from synthpert.ranks import is_first
+from synthpert.recipe_keys import odd_keys, swallowed_keys
+from synthpert.saving import SaveConfig
 from synthpert.sharding import refuse_others
 from synthpert.stopping import Ending, requeue, way_on
 from synthpert.student import Student
@@ -43,15 +43,22 @@ from synthpert.watching import Watch, loggers, quieten
 
 log = logging.getLogger(__name__)
 
-# A YAML names classes, and naming one imports its module before its type is checked. So only these
-# packages can be named; a user's own is let in by `--import-from PACKAGE`.
-IMPORTABLE = ("synthpert", "callbacks", "data_modules", "tools", "lightning", "torch")
 # What a full or closed disk answers, wherever in a run it is written to.
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 class RunCLI(LightningCLI):
-    """Adds the run directory, Weights & Biases and the checkpoint of the run to LightningCLI."""
+    """Adds the run directory, Weights & Biases and the checkpoint of the run to LightningCLI.
+
+    Args:
+        args: LightningCLI's own.
+        keeping: Holds the run's directory as long as it is open; None to hold nothing.
+        kwargs: LightningCLI's own.
+    """
+
+    def __init__(self, *args: Any, keeping: ExitStack | None = None, **kwargs: Any) -> None:
+        self.keeping = keeping
+        super().__init__(*args, **kwargs)
 
     def setup_parser(self, *args: Any) -> None:
         """Tell of `--ckpt_path` what holds here, and nothing of what is set here."""
@@ -101,12 +108,17 @@ class RunCLI(LightningCLI):
         Raises:
             InputError: What is wrong, and in which file and line.
         """
+        words = args if isinstance(args, list) else []
+        written = written_keys(words)
+        for odd in odd_keys(written, self._flags):
+            raise odd
         try:
             super().parse_arguments(parser, args)
         except jsonargparse.ArgumentError as error:
-            words = args if isinstance(args, list) else []
             raise self._explained(error, words) from None
-        settings: Any = self.config.get(self.config.get("subcommand") or "") or {}
+        settings: Any = self.config.get(self.config.get("subcommand") or "") or self.config
+        for odd in swallowed_keys(written, settings):
+            raise odd
         if settings.get("probe"):
             if "probe" not in settings.data.init_args:
                 raise InputError("this data has no probes", file="--probe", got=settings.probe)
@@ -122,13 +134,21 @@ class RunCLI(LightningCLI):
             super().instantiate_classes()
         except InputError:
             raise
+        except MisconfigurationException as error:
+            where = f"synthpert {self.subcommand or 'recipe'}"
+            raise InputError(str(error), file=where, column="trainer") from error
         except ValueError as error:
             # jsonargparse wraps what the classes of a list raise.
             raise self._explained(error, [self.subcommand or ""]) from error
 
     def _explained(self, error: Exception, words: list[str]) -> InputError:
-        known = {each.dest for one in self.parsers.values() for each in one._actions}
-        return explain(str(error), words, known)
+        return explain(str(error), words, self._flags)
+
+    @property
+    def _flags(self) -> set[str]:
+        """The keys that this command knows, whichever of the verbs it is."""
+        every = self.parsers.values() or [self.parser]
+        return {action.dest for parser in every for action in parser._actions}
 
     def _parse_ckpt_path(self) -> None:
         """Choose the run directory, and the checkpoint that goes with it.
@@ -143,6 +163,8 @@ class RunCLI(LightningCLI):
         if verb is None:
             return
         os.environ[run_folder.VARIABLE] = str(self.run)
+        if is_first():
+            run_record.refuse_busy(self.run)
         asked = self.settings.ckpt_path
         if asked is None and verb == "fit" and run_folder.has_checkpoints(self.run):
             raise InputError(
@@ -162,6 +184,8 @@ class RunCLI(LightningCLI):
         if verb != "fit" and asked is None:
             log.warning("no --ckpt_path: the base model answers, untrained")
         self.settings.weights_only = True
+        if self.keeping is not None and is_first():
+            self.keeping.enter_context(run_record.held(self.run, verb))
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Build the trainer; without loggers of the user's own it gets the run's."""
@@ -180,25 +204,6 @@ class RunCLI(LightningCLI):
             # `Ending` sets it when training begins, whatever the recipe says.
             callback.save_on_exception = False
         return trainer
-
-
-class _SaveConfig(SaveConfigCallback):
-    """Writes the configuration, without secrets, into the run directory and to every logger."""
-
-    def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        whole = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
-        config = redact(whole)
-        name = f"{TrainerFn(stage).value}.yaml"
-        if stage == "fit":
-            # The file makes the run anew, even where this start only goes on with it.
-            name, config["ckpt_path"] = "config.yaml", None
-        folder = Path(trainer.default_root_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-        if redact(whole) != whole:
-            log.warning("%s leaves secrets out: give them again to run it", folder / name)
-        for logger in trainer.loggers:
-            logger.log_hyperparams(config)
 
 
 def main(args: Sequence[str]) -> int:
@@ -221,7 +226,8 @@ def main(args: Sequence[str]) -> int:
     if "LOCAL_RANK" not in os.environ:
         os.environ.pop(run_folder.VARIABLE, None)
     try:
-        cli(args, trainer_defaults={"callbacks": [ending]})
+        with ExitStack() as keeping:
+            cli(args, trainer_defaults={"callbacks": [ending]}, keeping=keeping)
     except MisconfigurationException as error:
         raise InputError(str(error), file=f"synthpert {args[0]}", column="trainer") from error
     except OSError as error:
@@ -241,7 +247,10 @@ def main(args: Sequence[str]) -> int:
 
 
 def cli(
-    args: Sequence[str], run: bool = True, trainer_defaults: dict[str, Any] | None = None
+    args: Sequence[str],
+    run: bool = True,
+    trainer_defaults: dict[str, Any] | None = None,
+    keeping: ExitStack | None = None,
 ) -> RunCLI:
     """Parse `args` and, if `run`, carry them out; else only build what they describe.
 
@@ -249,6 +258,7 @@ def cli(
         args: With `run` the verb comes first, else there is none.
         run: False instantiates trainer, student and data module, without weights.
         trainer_defaults: Defaults of the trainer's arguments, callbacks to add among them.
+        keeping: Holds the run's directory until it is closed; None to hold nothing.
     """
     defaults = {
         "use_distributed_sampler": False,
@@ -262,8 +272,8 @@ def cli(
         L.LightningDataModule,
         subclass_mode_data=True,
         seed_everything_default=0,
-        save_config_callback=_SaveConfig,
-        save_config_kwargs={"save_to_log_dir": False},
+        save_config_callback=SaveConfig,
+        save_config_kwargs={"save_to_log_dir": False, "words": args},
         trainer_defaults={**defaults, **(trainer_defaults or {})},
         parser_kwargs={
             "exit_on_error": False,
@@ -274,18 +284,5 @@ def cli(
         auto_configure_optimizers=False,
         run=run,
         args=list(args),
-    )
-
-
-def allow_imports(args: Sequence[str]) -> None:
-    """Let YAMLs name the project's, Lightning's and PyTorch's classes, and the user's package."""
-    own = values(args, "--import-from")
-    if own and str(Path.cwd()) not in sys.path:
-        # The installed command, unlike `python -m`, does not look in the working directory.
-        sys.path.insert(0, str(Path.cwd()))
-    for name in own:
-        if importlib.util.find_spec(name.partition(".")[0]) is None:
-            raise InputError("no such package from here", file="--import-from", got=name)
-    jsonargparse.set_parsing_settings(
-        import_path_denylist=["*"], import_path_allowlist=[*IMPORTABLE, *own]
+        keeping=keeping,
     )

@@ -22,7 +22,7 @@ def tells(patience: float = PATIENCE) -> bool:
     Args:
         patience: Seconds to wait; a little more on each further process of a machine.
     """
-    if _number("RANK", "SLURM_PROCID", "LOCAL_RANK") == 0:
+    if is_first():
         return True
     if threading.current_thread() is threading.main_thread():
         # A handler of Lightning's would only take note of the launcher's SIGTERM.
@@ -33,6 +33,11 @@ def tells(patience: float = PATIENCE) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def is_first() -> bool:
+    """Whether this is the first of a run's processes, as far as its launcher has said."""
+    return _number("RANK", "SLURM_PROCID", "LOCAL_RANK") == 0
 
 
 def _number(*names: str) -> int:

@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from synthpert import run_folder
-from synthpert.parse_errors import values
+from synthpert.importing import import_words
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def way_on(args: Sequence[str], step: int, saved: bool = True) -> str:
     if not saved:
         return f"stopped at step {step}, nothing saved: no ModelCheckpoint was at work"
     run = os.environ.get(run_folder.VARIABLE, "RUN")
-    own = [word for name in values(args, "--import-from") for word in ("--import-from", name)]
-    again = ["synthpert", "fit", "--config", f"{run}/config.yaml", "--run", run, *own]
+    recipe = ["--config", f"{run}/config.yaml", "--run", run]
+    again = ["synthpert", "fit", *recipe, *import_words(args)]
     line = shlex.join([*again, "--ckpt_path", "last"])
     return f"stopped at step {step}, state saved; to go on: {line}"

@@ -19,6 +19,7 @@ MAY_IMPORT_LIGHTNING = (
     "synthpert/student.py",
     "synthpert/checkpoints/plugin.py",
     "synthpert/cli.py",
+    "synthpert/saving.py",
     "synthpert/sharding.py",
     "synthpert/stopping.py",
     "synthpert/watching.py",

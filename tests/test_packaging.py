@@ -158,7 +158,8 @@ def direct_dependencies() -> list[str]:
     """The distributions that setup.cfg names, extras included but for what needs CUDA."""
     options = configparser.ConfigParser()
     options.read(ROOT / "setup.cfg")
-    options.remove_option("options.extras_require", "fast")
+    for extra in ("fast", "vllm"):
+        options.remove_option("options.extras_require", extra)
     texts = [options["options"]["install_requires"], *options["options.extras_require"].values()]
     lines = "\n".join(texts).splitlines()
     return sorted({canonicalize_name(Requirement(line).name) for line in lines if line})

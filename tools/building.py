@@ -103,7 +103,8 @@ def build(words: Sequence[str], base: str | None = None) -> Built:
     Raises:
         InputError: If the command line or a YAML is wrong.
     """
-    from synthpert.cli import allow_imports, cli
+    from synthpert.cli import cli
+    from synthpert.importing import allow_imports
     from synthpert.watching import quieten
 
     if not any(word.partition("=")[0] in _CONFIG for word in words):

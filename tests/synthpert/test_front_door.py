@@ -16,7 +16,8 @@ import pytest
 
 from synthpert import __main__ as front_door
 from synthpert import __version__
-from synthpert.__main__ import VERBS, Verb, main
+from synthpert.__main__ import main
+from synthpert.verbs import VERBS, Verb
 
 HEAVY = ("torch", "lightning", "transformers", "polars", "litellm", "rich", "jsonargparse", "yaml")
 ORDER = [

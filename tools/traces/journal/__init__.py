@@ -12,9 +12,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
 
 from synthpert.errors import InputError
+from synthpert.holding import release
 from synthpert.redaction import redact_text
 from tools.traces.journal.commits import Commits
-from tools.traces.journal.opening import lock, open_for_reading, open_for_writing, unlock
+from tools.traces.journal.opening import lock, open_for_reading, open_for_writing
 from tools.traces.journal.records import (
     OPEN_BATCH,
     BatchRecord,
@@ -110,7 +111,7 @@ class Journal:
                 self._commits.close()
         finally:
             if self._lock is not None:
-                unlock(self._lock)
+                release(self._lock)
 
     def answer(self, key: str) -> Reply | None:
         """Look a reply up.

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
-import shlex
-import socket
 import sqlite3
-import sys
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from synthpert.errors import InputError, StoppedError
-from synthpert.redaction import redact_arguments
+from synthpert.errors import InputError
+from synthpert.holding import hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,55 +88,25 @@ _READ_1 = f"""
 CREATE TEMP VIEW attempts AS {_FROM_1.format(table="main.attempts")}
 CREATE TEMP {_BATCHES}
 """
-# Seconds in which whoever has just got the lock writes who it is.
-_NAMING = 0.05
 _TIMEOUT = 30.0
 
 
 def lock(path: Path) -> TextIO:
     """Keep other writers out, and tell them who we are.
 
-    The lock is the kernel's and ends with the process; the text in its file only tells.
-
     Args:
         path: The journal; its folder is made where needed.
 
     Returns:
-        The open lock file, to be given to `unlock`.
+        The lock, to be given to `synthpert.holding.release`.
 
     Raises:
         InputError: If nothing can be written there.
         StoppedError: If another run is writing; it says which.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise InputError("this is a folder", file=path, expected="the journal's file")
-        number = os.open(_beside(path, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        held = os.fdopen(number, "r+", encoding="utf-8", errors="replace")
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(_NAMING)
-            holder = " ".join(held.read(2000).split())
-            held.close()
-            line = f"{path}: another run is writing to this journal"
-            raise StoppedError(f"{line}: {holder}" if holder else line) from None
-        _write_over(held, _who())
-    except OSError as error:
-        raise InputError(f"cannot write here: {error.strerror or error}", file=path) from None
-    return held
-
-
-def unlock(held: TextIO) -> None:
-    """Let other writers in.
-
-    Args:
-        held: What `lock` gave.
-    """
-    with contextlib.suppress(OSError):
-        _write_over(held, "")
-    held.close()
+    if path.is_dir():
+        raise InputError("this is a folder", file=path, expected="the journal's file")
+    return hold(_beside(path, ".lock"), path, "another run is writing to this journal")
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -267,18 +231,3 @@ def _keep_private(path: Path) -> None:
 
 def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
-
-
-def _write_over(file: TextIO, text: str) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(text)
-    file.flush()
-
-
-def _who() -> str:
-    program = Path(sys.argv[0])
-    name = program.parent.name if program.stem == "__main__" else program.name
-    command = shlex.join([name, *redact_arguments(sys.argv[1:])])
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    return f"pid {os.getpid()} on {socket.gethostname()} since {since}, {command}"
