@@ -28,6 +28,7 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from synthpert import bases
 from synthpert.generation import Completion, Decoding, HFEngine
+from synthpert.generation.sampling import chooser
 from synthpert.generation.token_by_token import left_padded
 from synthpert.layouts import choose
 from synthpert.scratch import Scratch, make_base
@@ -107,7 +108,8 @@ def prepare(base: str, options: argparse.Namespace) -> tuple[dict[str, Way], lis
         with torch.no_grad():
             for start in range(0, len(asked), options.batch):
                 part = asked[start : start + options.batch]
-                found += engine._generate(list(part), decoding, STOP)
+                choose = chooser(decoding, part, 0)
+                found += engine._generate(list(part), decoding.max_new_tokens, choose, STOP)
         return found
 
     def ours(asked: list[list[int]]) -> list[Completion]:

@@ -241,7 +241,8 @@ def _gather(answers: pl.DataFrame, world_size: int) -> pl.DataFrame:
 def _reference(table: pl.DataFrame) -> dict[str, float]:
     """What stands beside the figures: the majority class, why generation ended, lengths."""
     reasons, labels = table["finish_reason"], table["label"].cast(pl.String)
-    chars = table["response"].str.len_chars().to_numpy()
+    # Without a thought or an answer written (decoding mode `direct`) there is no text at all.
+    chars = table["response"].str.len_chars().fill_null(0).to_numpy()
     return {
         "majority_accuracy": max(int((labels == label).sum()) for label in LABELS) / table.height,
         "finish_stop": int((reasons == "stop").sum()) / table.height,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from synthpert.answers import Answer, parse_answer
+from synthpert.generation.sampling import seed_of
 from synthpert.predictions import PREDICTION_SCHEMA
 from synthpert.questions import LABELS, Label, Question
 
@@ -29,28 +30,71 @@ def answer(
     probabilities: bool,
     model: str,
 ) -> pl.DataFrame:
-    """Answer questions by generation.
+    """Answer questions in the mode of `decoding`.
 
     Args:
-        engine: Completes prompts.
+        engine: Completes prompts, and scores continuations of them.
         encoder: Renders them, and reads completions back.
         questions: N questions.
         labels: What is known of their outcome, copied into the table.
         decoding: With several samples the answer is their vote and the probabilities their mean.
-        probabilities: Whether to score the three labels after the model's own reasoning.
+        probabilities: Whether to score the three labels after the model's own reasoning; without a
+            thought (`direct`) the scores are the answer, and are always there.
         model: Name written into the table.
 
     Returns:
         N rows of `PREDICTION_SCHEMA`, in order. An answer that cannot be read is null, and so are
         its probabilities.
     """
-    prompts = encoder.prompt_ids(questions)
+    if decoding.mode == "direct":
+        rows = _without_thought(engine, encoder, questions, labels, decoding)
+        return _table(rows, encoder, decoding, model)
+    prompts, stop = encoder.prompt_ids(questions), stop_text(encoder)
+    rounds = [
+        # Seeds 0 and 1 share no sample, as the sums of seed and sample would.
+        engine.complete(prompts, decoding, stop, seed_of(decoding.seed, [sample]))
+        for sample in range(decoding.samples)
+    ]
+    parts = (engine, encoder, questions, labels, rounds, decoding)
+    return read_completions(*parts, probabilities=probabilities, model=model)
+
+
+def stop_text(encoder: Encoder) -> str:
+    """The text that ends a completion; empty where only the end of the sequence does."""
     # Only a closing tag says that the answer is over: a full stop also ends sentences before it.
     suffix = encoder.prompts.answer_suffix
-    stop = suffix if suffix.startswith("</") else ""
-    rounds = []
-    for sample in range(decoding.samples):
-        completions = engine.complete(prompts, decoding, stop, decoding.seed + sample)
+    return suffix if suffix.startswith("</") else ""
+
+
+def read_completions(
+    engine: Engine,
+    encoder: Encoder,
+    questions: Sequence[Question],
+    labels: Sequence[Label | None],
+    rounds: Sequence[Sequence[Completion]],
+    decoding: Decoding,
+    *,
+    probabilities: bool,
+    model: str,
+) -> pl.DataFrame:
+    """Make predictions of completions that are there already, whoever wrote them.
+
+    Args:
+        engine: Scores the labels; not asked for completions.
+        encoder: That which rendered the prompts.
+        questions: N questions.
+        labels: What is known of their outcome, copied into the table.
+        rounds: K samples, each of N completions of `encoder.prompt_ids(questions)`.
+        decoding: How they were written.
+        probabilities: Whether to score the three labels after each completion's reasoning.
+        model: Name written into the table.
+
+    Returns:
+        N rows as `answer` makes them; `n_samples` is K.
+    """
+    prompts = encoder.prompt_ids(questions) if probabilities else []
+    read = []
+    for completions in rounds:
         texts = [encoder.decode(each.ids) for each in completions]
         answers = [
             parse_answer(text, each.finish_reason)
@@ -59,20 +103,71 @@ def answer(
         shares = torch.full((len(questions), len(LABELS)), float("nan"), dtype=torch.float64)
         if probabilities:
             shares = _shares(engine, encoder, prompts, completions, texts, answers, decoding)
-        rounds.append((completions, texts, answers, shares))
+        read.append((completions, texts, answers, shares))
     rows = []
     for i, (question, label) in enumerate(zip(questions, labels, strict=True)):
-        samples = [(c[i], t[i], a[i]) for c, t, a, _ in rounds]
-        votes = torch.stack([shares[i] for *_, shares in rounds])
+        samples = [(c[i], t[i], a[i]) for c, t, a, _ in read]
+        votes = torch.stack([shares[i] for *_, shares in read])
         rows.append(_row(question, label, samples, votes))
+    return _table(rows, encoder, decoding, model, len(rounds))
+
+
+def _table(
+    rows: list[dict[str, object]],
+    encoder: Encoder,
+    decoding: Decoding,
+    model: str,
+    samples: int = 1,
+) -> pl.DataFrame:
     fixed = {
-        "n_samples": decoding.samples,
+        "n_samples": samples,
+        "mode": decoding.mode,
         "model": model,
         "prompt_id": encoder.prompts.prompt_id,
         "seed": decoding.seed,
         "run": None,
     }
     return pl.DataFrame([{**row, **fixed} for row in rows], schema=PREDICTION_SCHEMA)
+
+
+def _without_thought(
+    engine: Engine,
+    encoder: Encoder,
+    questions: Sequence[Question],
+    labels: Sequence[Label | None],
+    decoding: Decoding,
+) -> list[dict[str, object]]:
+    """Rows of the most probable answers right after the prompts; nothing is written or read."""
+    offered = [i for i, each in enumerate(LABELS) if each in encoder.prompts.labels]
+    texts = [encoder.completion_text(LABELS[i]) for i in offered]
+    choices = [_until_over(encoder, ids) for ids in encoder.text_ids(texts)]
+    shares = torch.zeros((len(questions), len(LABELS)), dtype=torch.float64)
+    if questions:
+        prompts = encoder.prompt_ids(questions)
+        every = [choices] * len(prompts)
+        shares[:, offered] = engine.choice_probabilities(prompts, every, decoding.batch_size)
+    rows = []
+    for question, label, found in zip(questions, labels, shares.tolist(), strict=True):
+        # A tie goes to the earlier of LABELS.
+        best = LABELS[max(offered, key=lambda i, found=found: (found[i], -i))]  # type: ignore[misc]
+        rows.append(_facts(question, label, best, found))
+    return rows
+
+
+def _facts(
+    question: Question, label: Label | None, answer: Label | None, shares: Sequence[float | None]
+) -> dict[str, object]:
+    not_de, up, down = shares
+    return {
+        "cell_line": question.cell_line,
+        "pert": question.pert,
+        "gene": question.gene,
+        "label": label,
+        "answer": answer,
+        "p_not_de": not_de,
+        "p_up": up,
+        "p_down": down,
+    }
 
 
 def _row(
@@ -91,15 +186,7 @@ def _row(
     completion, text, parsed = next(
         sample for sample in samples if vote is None or sample[2].label == vote
     )
-    return {
-        "cell_line": question.cell_line,
-        "pert": question.pert,
-        "gene": question.gene,
-        "label": label,
-        "answer": vote,
-        "p_not_de": mean[0],
-        "p_up": mean[1],
-        "p_down": mean[2],
+    return _facts(question, label, vote, mean) | {
         "reasoning": parsed.reasoning,
         "response": text,
         "parse_status": str(parsed.status),
@@ -111,7 +198,7 @@ def _shares(
     engine: Engine,
     encoder: Encoder,
     prompts: list[list[int]],
-    completions: list[Completion],
+    completions: Sequence[Completion],
     texts: list[str],
     answers: list[Answer],
     decoding: Decoding,
@@ -164,7 +251,9 @@ def _answer_start(text: str, prefix: str) -> int:
 
 
 def _choice_ids(encoder: Encoder, rest: str, label: Label) -> list[int]:
-    prompts = encoder.prompts
-    ids = encoder.text_ids([rest + prompts.answer_text(label)])[0]
+    return _until_over(encoder, encoder.text_ids([rest + encoder.prompts.answer_text(label)])[0])
+
+
+def _until_over(encoder: Encoder, ids: list[int]) -> list[int]:
     # Without a closing tag only the end of the sequence says that the label is complete.
-    return ids if prompts.answer_suffix else [*ids, encoder.tokenizer.eos_token_id]
+    return ids if encoder.prompts.answer_suffix else [*ids, encoder.tokenizer.eos_token_id]

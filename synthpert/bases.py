@@ -185,6 +185,13 @@ def head_is_last(model: PreTrainedModel) -> bool:
     return torch.allclose(ours, theirs, atol=1e-3, rtol=1e-3)
 
 
+def count_of(module: nn.Module) -> str:
+    """How many parameters there are, and how many of them are trained."""
+    trained = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in module.parameters())
+    return f"{trained / 1e6:.2f} M of {total / 1e6:.2f} M parameters trainable"
+
+
 def refuse_narrow(module: nn.Module) -> None:
     """Refuse to train weights that are not float32: bfloat16 loses small updates.
 

@@ -128,6 +128,11 @@ def sees_all(model: PreTrainedModel) -> bool:
     return not (getattr(config, "sliding_window", None) or kinds - {"full_attention"})
 
 
+def takes_masks(model: PreTrainedModel) -> bool:
+    """Whether its attention obeys a mask (B, 1, T, S) bool of who sees whom, as PyTorch's does."""
+    return model.config._attn_implementation in ("sdpa", _WITHIN_EXAMPLES)
+
+
 def keeps_apart(model: PreTrainedModel) -> bool:
     """Whether two flattened examples come out of the model as each does alone."""
     mode = model.training

@@ -23,7 +23,7 @@ from synthpert.checkpoints import state as checkpoints
 from synthpert.chunked import sum_over_supervised
 from synthpert.encoding import Encoder, LossOn, Template
 from synthpert.errors import InputError
-from synthpert.generation import Decoding, Engine, HFEngine
+from synthpert.generation import Decoding, Engine, engines
 from synthpert.losses import CrossEntropy, TokenLoss
 from synthpert.optimisation import adamw, warmed_up
 from synthpert.prompts import load_prompts
@@ -65,6 +65,7 @@ class Student(L.LightningModule):
         decoding: How completions are decoded when questions are answered.
         scratch: If given, a base that does not exist yet is made from nothing in this size.
         evidence: What a prompt set with the slot `{evidence}` lists; others leave it alone.
+        engine: What answers: `hf` the live model, `vllm` that program (for test and predict).
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Student(L.LightningModule):
         decoding: Decoding = Decoding(),  # noqa: B008 - frozen
         scratch: Scratch | None = None,
         evidence: Evidence = Evidence(),  # noqa: B008 - frozen
+        engine: engines.EngineName = "hf",
     ) -> None:
         super().__init__()
         if quantize and lora is None:
@@ -102,6 +104,7 @@ class Student(L.LightningModule):
         self.warmup_steps, self.schedule, self.layout = warmup_steps, schedule, layout
         self.gradient_checkpointing, self.decoding = gradient_checkpointing, decoding
         self.network: torch.nn.Module | None = None
+        self.engine_name = engine
         self.engine: Engine | None = None
         # The frozen base is not saved, so `on_load_checkpoint` checks the keys instead.
         self.strict_loading = False
@@ -143,20 +146,16 @@ class Student(L.LightningModule):
         """Load the base, put the adapters on it, choose how the loss is computed."""
         if self.network is not None:
             return
+        engines.refuse(self)
         device = self._trainer.strategy.root_device if self._trainer else torch.device("cpu")
-        self.network = bases.load_network(
-            self.base, self.dtype_name, self.quantize, self.lora, device
-        )
+        form = (self.base, self.dtype_name, self.quantize, self.lora)
+        self.network = bases.load_network(*form, device)
         if self.gradient_checkpointing:
             self.causal_lm.gradient_checkpointing_enable({"use_reentrant": False})
-        encoder = self.encoder
-        eos = encoder.tokenizer.eos_token_id
-        self.engine = HFEngine(self.causal_lm, encoder.pad_id, eos, encoder.raw_text)
+        self.engine = engines.build(self)
         self._head_is_last = bases.head_is_last(self.causal_lm)
         self._flattened = layouts.choose(self.causal_lm, self.layout)
-        trained = sum(p.numel() for p in self.parameters() if p.requires_grad)
-        total = sum(p.numel() for p in self.parameters())
-        log.info("%s: %.2f M of %.2f M parameters trainable", self.name, trained / 1e6, total / 1e6)
+        log.info("%s: %s", self.name, bases.count_of(self))
         sharding.shard(self, self.causal_lm, getattr(self._trainer, "strategy", None))
 
     def on_fit_start(self) -> None:
@@ -251,7 +250,7 @@ class Student(L.LightningModule):
         *,
         probabilities: bool = True,
     ) -> pl.DataFrame:
-        """Answer questions by generation.
+        """Answer questions as `decoding` says.
 
         Args:
             questions: N questions.
@@ -282,8 +281,9 @@ class Student(L.LightningModule):
         """Refuse a checkpoint of another base, other adapters or, to train on, another prompt set.
 
         Raises:
-            InputError: Which of these differs.
+            InputError: Which of these differs, or that the engine cannot have it.
         """
+        engines.refuse_whole(self)
         to_train = bool(self.trainer.training)
         checkpoints.refuse_another(self, checkpoint, self._identity, to_train)
         if to_train and "loops" in checkpoint:

@@ -5,7 +5,7 @@ Every engine follows one protocol; `HFEngine` runs the live transformers model.
 
 from __future__ import annotations
 
-from synthpert.generation.decoding import Completion, Decoding, Engine, FinishReason
+from synthpert.generation.decoding import Completion, Decoding, Engine, FinishReason, Mode
 from synthpert.generation.hf import HFEngine
 
-__all__ = ["Completion", "Decoding", "Engine", "FinishReason", "HFEngine"]
+__all__ = ["Completion", "Decoding", "Engine", "FinishReason", "HFEngine", "Mode"]

@@ -8,10 +8,30 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from synthpert.generation.token_by_token import left_padded
+from synthpert.generation.token_by_token import common, left_padded
 
 if TYPE_CHECKING:
     from transformers import Cache, PreTrainedModel
+
+
+def settled(
+    contexts: Sequence[Sequence[int]], choices: Sequence[Sequence[Sequence[int]]]
+) -> tuple[list[list[int]], list[list[list[int]]]]:
+    """Give what all choices of a context begin with to the context: it is read, not compared.
+
+    Args:
+        contexts: N lists of ids.
+        choices: For each context the ids of its C possible continuations.
+
+    Returns:
+        Longer contexts and shorter choices, of which the shares stay what they were. A choice
+        keeps at least one id.
+    """
+    shared = [common(row) for row in choices]
+    longer = [
+        [*context, *row[0][:n]] for context, row, n in zip(contexts, choices, shared, strict=True)
+    ]
+    return longer, [[list(c[n:]) for c in row] for row, n in zip(choices, shared, strict=True)]
 
 
 def score(

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
-from synthpert.generation.choices import score
+from synthpert.generation import tree
+from synthpert.generation.choices import score, settled
 from synthpert.generation.decoding import Completion, Decoding
+from synthpert.generation.endings import completion_of, tail
+from synthpert.generation.sampling import Choose, chooser
 from synthpert.generation.token_by_token import Beginning, left_padded, read_beginning, write
 from synthpert.layouts import sees_all
 
@@ -50,13 +59,12 @@ class HFEngine:
     ) -> list[Completion]:
         """Continue each prompt once; see `Engine.complete`. Longest first, left-padded."""
         done: dict[int, Completion] = {}
-        with _inference(self.model), torch.random.fork_rng(_cuda(self.model)):
-            torch.manual_seed(seed)
+        with _inference(self.model):
             plain = sees_all(self.model)
             beginning = read_beginning(self.model, prompts) if plain else None
             for rows in _batches(prompts, decoding.batch_size):
                 asked = [prompts[row] for row in rows]
-                batch = self._continue(asked, beginning, decoding, stop)
+                batch = self._continue(asked, beginning, decoding, stop, seed)
                 done.update(zip(rows, batch, strict=True))
         return [done[row] for row in range(len(prompts))]
 
@@ -67,13 +75,22 @@ class HFEngine:
         choices: Sequence[Sequence[Sequence[int]]],
         batch_size: int,
     ) -> Tensor:
-        """Score choices; see `Engine.choice_probabilities`. A context is read once for all."""
+        """Score choices; see `Engine.choice_probabilities`. Shared tokens are read once."""
         scores = torch.empty(len(contexts), len(choices[0]) if choices else 0, dtype=torch.float64)
+        contexts, choices = settled(contexts, choices)
         with _inference(self.model):
-            for rows in _batches(contexts, batch_size):
-                asked = ([contexts[row] for row in rows], [choices[row] for row in rows])
-                scores[rows] = score(self.model, *asked, self.pad_id)
+            if self._reads_trees:
+                beginning = read_beginning(self.model, contexts)
+                scores = tree.score(self.model, contexts, choices, beginning, batch_size)
+            else:
+                for rows in _batches(contexts, batch_size):
+                    asked = ([contexts[row] for row in rows], [choices[row] for row in rows])
+                    scores[rows] = score(self.model, *asked, self.pad_id)
         return scores.softmax(dim=1)
+
+    @cached_property
+    def _reads_trees(self) -> bool:
+        return tree.fits(self.model)
 
     def _continue(
         self,
@@ -81,11 +98,14 @@ class HFEngine:
         beginning: Beginning | None,
         decoding: Decoding,
         stop: str,
+        seed: int,
     ) -> list[Completion]:
+        choose = chooser(decoding, prompts, seed)
         if beginning is None:
-            return self._generate(prompts, decoding, stop)
+            return self._generate(prompts, decoding.max_new_tokens, choose, stop)
         ended = partial(self._has_ended, stop=stop, holds={})
-        rows = write(self.model, prompts, beginning, decoding, self.pad_id, ended)
+        longest = decoding.max_new_tokens
+        rows = write(self.model, prompts, beginning, choose, longest, self.pad_id, ended)
         return [self._completion(row, stop) for row in rows]
 
     def _has_ended(self, ids: list[int], stop: str, holds: dict[int, bool]) -> bool:
@@ -96,20 +116,18 @@ class HFEngine:
         if ids[-1] not in holds:
             # Of other characters than ASCII a token may hold a part.
             holds[ids[-1]] = not end.isascii() or end in self.decode(ids[-1:])
-        return holds[ids[-1]] and stop in self.decode(_tail(ids, stop))
+        return holds[ids[-1]] and stop in self.decode(tail(ids, stop))
 
     def _generate(
-        self, prompts: list[Sequence[int]], decoding: Decoding, stop: str
+        self, prompts: list[Sequence[int]], longest: int, choose: Choose, stop: str
     ) -> list[Completion]:
         ids, mask = (each.to(self.model.device) for each in left_padded(prompts, self.pad_id))
-        sampling = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
         config = GenerationConfig(
-            max_new_tokens=decoding.max_new_tokens,
-            do_sample=decoding.temperature > 0,
+            max_new_tokens=longest,
+            do_sample=False,
             pad_token_id=self.pad_id,
             eos_token_id=self.eos_id,
             use_cache=True,
-            **(sampling if decoding.temperature > 0 else {}),
         )
         stops = [_StopText(stop, ids.shape[1], self.decode)] if stop else []
         model: Any = self.model  # `generate` comes from a mixin that its class does not name
@@ -117,18 +135,25 @@ class HFEngine:
             input_ids=ids,
             attention_mask=mask,
             generation_config=config,
+            logits_processor=LogitsProcessorList([_Chosen(choose, ids.shape[1])]),
             stopping_criteria=StoppingCriteriaList(stops),
         )
         return [self._completion(row, stop) for row in out[:, ids.shape[1] :].tolist()]
 
     def _completion(self, ids: list[int], stop: str) -> Completion:
-        if self.eos_id in ids:
-            return Completion(ids[: ids.index(self.eos_id)], "stop")
-        if not stop:
-            return Completion(ids, "length")
-        # A row that stopped at the text is padded while others go on; its padding is not its own.
-        end = _end_of_text(ids, stop, self.decode)
-        return Completion(ids, "length") if end is None else Completion(ids[:end], "stop")
+        return completion_of(ids, self.eos_id, stop, self.decode)
+
+
+class _Chosen(LogitsProcessor):
+    """Leaves of the logits the id that was chosen, which a greedy `generate` then takes."""
+
+    def __init__(self, choose: Choose, begin: int) -> None:
+        self.choose, self.begin = choose, begin
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        written = input_ids.shape[1] - self.begin
+        chosen = self.choose(scores.float(), range(len(scores)), written)
+        return torch.full_like(scores, -torch.inf).scatter(1, chosen[:, None], 0.0)
 
 
 class _StopText(StoppingCriteria):
@@ -139,27 +164,8 @@ class _StopText(StoppingCriteria):
 
     def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: object) -> Tensor:
         rows = input_ids[:, self.begin :].tolist()
-        found = [self.stop in self.decode(_tail(row, self.stop)) for row in rows]
+        found = [self.stop in self.decode(tail(row, self.stop)) for row in rows]
         return torch.tensor(found, device=input_ids.device)
-
-
-def _tail(ids: list[int], stop: str) -> list[int]:
-    # A token holds at least one byte of text, so the stop text spans at most that many.
-    return ids[-len(stop.encode()) - 1 :]
-
-
-def _end_of_text(ids: list[int], stop: str, decode: Callable[[Sequence[int]], str]) -> int | None:
-    """The number of ids after which `stop` is complete for the first time."""
-    if stop not in decode(ids):
-        return None
-    low, high = 1, len(ids)
-    while low < high:
-        middle = (low + high) // 2
-        if stop in decode(ids[:middle]):
-            high = middle
-        else:
-            low = middle + 1
-    return low
 
 
 def _batches(rows: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
@@ -167,10 +173,6 @@ def _batches(rows: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
     order = sorted(range(len(rows)), key=lambda row: -len(rows[row]))
     for start in range(0, len(order), size):
         yield order[start : start + size]
-
-
-def _cuda(model: PreTrainedModel) -> list[int]:
-    return [model.device.index or 0] if model.device.type == "cuda" else []
 
 
 @contextmanager

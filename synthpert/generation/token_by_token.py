@@ -10,22 +10,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import (
-    Cache,
-    DynamicCache,
-    LogitsProcessorList,
-    TemperatureLogitsWarper,
-    TopPLogitsWarper,
-)
+from transformers import Cache, DynamicCache
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from synthpert.generation.decoding import Decoding
+    from synthpert.generation.sampling import Choose
 
 
 @dataclass(frozen=True)
@@ -49,6 +43,10 @@ class Beginning:
         return mine
 
 
+NOTHING = Beginning(0, None)
+"""The beginning of prompts that have none in common."""
+
+
 def read_beginning(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> Beginning:
     """Read what all prompts begin with; the last id of each is left to be read with its row.
 
@@ -60,9 +58,9 @@ def read_beginning(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> 
     Returns:
         The common beginning, empty of a single prompt.
     """
-    length = _common(prompts) if len(prompts) > 1 else 0
+    length = common(prompts) if len(prompts) > 1 else 0
     if length == 0:
-        return Beginning(0, None)
+        return NOTHING
     cache = DynamicCache(config=model.config)
     ids = torch.tensor([list(prompts[0][:length])], device=model.device)
     model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
@@ -73,17 +71,19 @@ def write(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
     beginning: Beginning,
-    decoding: Decoding,
+    choose: Choose,
+    longest: int,
     pad_id: int,
     ended: Callable[[list[int]], bool],
 ) -> list[list[int]]:
-    """Continue each prompt until it has ended, or has `max_new_tokens`.
+    """Continue each prompt until it has ended, or has `longest` ids.
 
     Args:
         model: A causal language model in evaluation mode, without gradients.
         prompts: B lists of ids, side by side.
         beginning: What all of them begin with.
-        decoding: How to decode; sampling takes the global random state.
+        choose: Chooses the next ids; see `synthpert.generation.sampling.chooser`.
+        longest: Ids after which a row is cut.
         pad_id: Id to pad with on the left; never looked at.
         ended: Whether the ids that a row has written are its last.
 
@@ -96,7 +96,6 @@ def write(
     mask = torch.nn.functional.pad(mask, (beginning.length, 0), value=1).to(model.device)
     ids, cache = ids.to(model.device), beginning.rows(model, len(prompts))
     places = (mask.cumsum(1) - 1).clamp(min=0)[:, beginning.length :]
-    choose = _chooser(decoding)
     while going:
         read = model(
             input_ids=ids,
@@ -106,10 +105,10 @@ def write(
             use_cache=True,
             logits_to_keep=1,
         )
-        chosen = choose(read.logits[:, -1].float())
+        chosen = choose(read.logits[:, -1].float(), going, len(written[going[0]]))
         for row, new in zip(going, chosen.tolist(), strict=True):
             written[row].append(new)
-        if len(written[going[0]]) == decoding.max_new_tokens:
+        if len(written[going[0]]) == longest:
             break
         stay = [i for i, row in enumerate(going) if not ended(written[row])]
         if len(stay) < len(going):
@@ -134,21 +133,10 @@ def left_padded(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Ten
     return ids, mask
 
 
-def _chooser(decoding: Decoding) -> Callable[[Tensor], Tensor]:
-    """From logits (B, V) to ids (B,)."""
-    if decoding.temperature == 0:
-        return lambda logits: logits.argmax(-1)
-    warp = LogitsProcessorList([TemperatureLogitsWarper(float(decoding.temperature))])
-    if decoding.top_p < 1:
-        warp.append(TopPLogitsWarper(decoding.top_p))
-    # The ids written before, which the protocol of these wants, tell them nothing.
-    none: Any = torch.empty(0, dtype=torch.long)
-    return lambda logits: torch.multinomial(warp(none, logits).softmax(-1), 1).squeeze(1)
-
-
-def _common(prompts: Sequence[Sequence[int]]) -> int:
-    shortest = min(len(prompt) for prompt in prompts) - 1
+def common(rows: Sequence[Sequence[int]]) -> int:
+    """How many ids all rows begin with, short of the last id of each."""
+    shortest = min(len(row) for row in rows) - 1
     # What the least and the greatest have in common, all in between have.
-    first, last = min(map(list, prompts)), max(map(list, prompts))
+    first, last = min(map(list, rows)), max(map(list, rows))
     same = (i for i in range(shortest) if first[i] != last[i])
     return next(same, max(shortest, 0))

@@ -16,6 +16,7 @@ from synthpert import bases
 from synthpert.answering import answer
 from synthpert.encoding import Encoder
 from synthpert.generation import Completion, Decoding, HFEngine
+from synthpert.generation.sampling import seed_of
 from synthpert.predictions import PREDICTION_SCHEMA
 from synthpert.prompts import PromptSet, load_prompts
 from synthpert.questions import LABELS, Label, Question
@@ -222,7 +223,7 @@ def tagged(*labels: str) -> list[list[str]]:
     return [[f"<answer>{label}</answer>"] for label in labels]
 
 
-SAMPLED = Decoding(samples=3, temperature=1.0, seed=5)
+SAMPLED = Decoding(samples=3, temperature=1.0, seed=5, mode="vote")
 
 
 def test_answer_is_the_vote_of_the_samples(base: str) -> None:
@@ -260,7 +261,8 @@ def test_tie_without_probabilities_goes_to_the_earlier_label(base: str) -> None:
 def test_each_sample_has_its_own_seed(base: str) -> None:
     engine = Scripted(encode(base, "short"), *tagged("up", "up", "up"))
     ask(engine, SAMPLED)
-    assert engine.seeds == [5, 6, 7]
+    assert engine.seeds == [seed_of(5, [sample]) for sample in range(3)]
+    assert len(set(engine.seeds)) == 3
 
 
 def test_closing_tag_ends_a_completion(base: str) -> None:

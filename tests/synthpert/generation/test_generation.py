@@ -133,11 +133,6 @@ def test_choices_of_one_token_need_no_second_pass(parts: Parts) -> None:
     torch.testing.assert_close(found.sum(1), torch.ones(3, dtype=torch.float64))
 
 
-def test_several_greedy_samples_are_refused() -> None:
-    with pytest.raises(ValueError, match="all the same"):
-        Decoding(samples=3)
-
-
 def test_stop_text_of_several_tokens_ends_each_row_by_itself(parts: Parts) -> None:
     engine, encoder = parts
     prompts = encoder.prompt_ids(QUESTIONS)
