@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from peft import PeftModel
 
 from synthpert.errors import InputError
 from synthpert.files import seal, sync
@@ -47,6 +46,9 @@ class AdapterCheckpoint(L.Callback):
     def _write(
         self, trainer: L.Trainer, pl_module: L.LightningModule, weights: dict[str, Any]
     ) -> None:
+        # It takes a second and more, and every recipe that is only looked at would wait for it.
+        from peft import PeftModel
+
         self._step = trainer.global_step
         if not isinstance(pl_module, Student) or not isinstance(pl_module.network, PeftModel):
             return

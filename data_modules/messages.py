@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthpert.errors import InputError
+from synthpert.json_lines import read_json_lines
 
 if TYPE_CHECKING:
     from synthpert.prompts import Message
@@ -47,24 +47,14 @@ def read_messages(file: Path) -> list[Chat]:
     Raises:
         InputError: If the file cannot be read, or a line is not such an object.
     """
-    try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=file) from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8: {error.reason}", file=file) from None
-    chats = [_chat(line, file, row) for row, line in enumerate(lines, 1) if line.strip()]
+    chats = [_chat(found, file, row) for row, found in read_json_lines(file)]
     if not chats:
         raise InputError("no messages", file=file, expected="a JSON object a line")
     return chats
 
 
-def _chat(line: str, file: Path, row: int) -> Chat:
-    try:
-        found = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"not JSON: {error.msg}", file=file, row=row) from None
-    messages = found.get("messages") if isinstance(found, dict) else None
+def _chat(found: dict[str, Any], file: Path, row: int) -> Chat:
+    messages = found.get("messages")
     if not isinstance(messages, list) or not all(map(_is_message, messages)):
         wanted = f"a list of {{role, content}}, the role one of {', '.join(_ROLES)}"
         raise InputError("no chat", file=file, row=row, column="messages", expected=wanted)

@@ -60,11 +60,17 @@ class Mixture:
     def __init__(self, mix: Mix, seed: int) -> None:
         self.mix, self.seed = mix, seed
         self.chats: list[Chat] | None = None
+        self._found: list[Chat] | None = None
+
+    def read_file(self) -> None:
+        """Read all chats, before anything is said: a wrong line of theirs is the only one."""
+        self._found = read_messages(self.mix.file)
 
     def read(self, test: pl.DataFrame, split: str, held_out: Collection[str]) -> None:
-        """Read the file, once; the arguments are those of `safe_chats`."""
+        """Keep what may be trained on, once; the arguments are those of `safe_chats`."""
         if self.chats is None:
-            self.chats = safe_chats(self.mix, test, split, held_out)
+            found = read_messages(self.mix.file) if self._found is None else self._found
+            self.chats, self._found = safe_chats(self.mix, found, test, split, held_out), None
 
     def fit(self, encoder: Encoder, own: int) -> None:
         """Drop what is too long; say how many chats there are beside `own` examples."""
@@ -104,20 +110,21 @@ class Mixture:
         return self.chats
 
 
-def safe_chats(mix: Mix, test: pl.DataFrame, split: str, held_out: Collection[str]) -> list[Chat]:
-    """Read the second data set, without what this split tests or validates on.
+def safe_chats(
+    mix: Mix, chats: list[Chat], test: pl.DataFrame, split: str, held_out: Collection[str]
+) -> list[Chat]:
+    """The chats of the second data set without what this split tests or validates on.
 
     Args:
         mix: Which it is.
+        chats: All of it.
         test: The test questions, with cell_line and pert.
         split: Name of the split.
         held_out: Perturbations of the train split that are validated on.
 
     Raises:
-        InputError: If the file is no such data set, or has chats of the test split that are not to
-            be dropped.
+        InputError: If there are chats of the test split that are not to be dropped.
     """
-    chats = read_messages(mix.file)
     about = pl.DataFrame(
         {name: [getattr(chat, name) for chat in chats] for name in ("cell_line", "pert")},
         schema={"cell_line": pl.String, "pert": pl.String},

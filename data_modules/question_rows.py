@@ -97,7 +97,9 @@ def question_loader(
     )
 
 
-def refuse_odd(batch: int, eval_batch: int, share: float, workers: int, seed: int) -> None:
+def refuse_odd(
+    batch: int, eval_batch: int, share: float, workers: int, seed: int, part: int
+) -> None:
     """Refuse numbers with which nothing can be loaded, or something else than was meant.
 
     Args:
@@ -106,11 +108,12 @@ def refuse_odd(batch: int, eval_batch: int, share: float, workers: int, seed: in
         share: Of the train perturbations, held out for validation.
         workers: Processes that encode.
         seed: Of the draws.
+        part: Questions of a part of `predict`.
 
     Raises:
         InputError: Which of them it is.
     """
-    least = (("batch_size", batch, 1), ("eval_batch_size", eval_batch, 1))
+    least = (("batch_size", batch, 1), ("eval_batch_size", eval_batch, 1), ("part_size", part, 1))
     for name, value, low in (*least, ("workers", workers, 0), ("seed", seed, 0)):
         if value < low:
             place, wanted = f"data.init_args.{name}", f"{low} or more"

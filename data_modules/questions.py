@@ -24,24 +24,27 @@ from data_modules.batching import (
     ShuffledBatches,
     collate,
 )
+from data_modules.evidence import refuse_other_evidence
 from data_modules.mixing import Mix, Mixture
 from data_modules.packing import packed, refuse_packing
+from data_modules.question_blocks import asked_of, block_loader, refuse_both, table_of
 from data_modules.question_rows import question_loader, refuse_odd
 from synthpert.errors import InputError
 from synthpert.probes import Probe
 from synthpert.questions import (
     LABELS,
-    find_data,
     read_questions,
-    read_table,
     split_questions,
     to_questions,
 )
+from synthpert.screening.product import Product
 from synthpert.student import Student
 
 if TYPE_CHECKING:
     from synthpert.encoding import Encoder
     from synthpert.prompts import PromptSet
+    from synthpert.screening.asked import Asked
+    from synthpert.screening.blocks import Blocks
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +61,8 @@ class QuestionDataModule(L.LightningDataModule):
         split: `default`, `strict` or `held_out:CELL`.
         cell_lines: Cell lines to read; all of the folder if null.
         questions: A table of questions to predict in place of the test split.
+        product: Cell lines x perturbations x genes to predict in its place.
+        part_size: Questions of a part that `predict` writes; what a kill can cost.
         batch_size: Examples a micro-batch and device.
         eval_batch_size: Questions a step of `test` and `predict`.
         validation_share: Share of train perturbations held out for validation.
@@ -74,6 +79,8 @@ class QuestionDataModule(L.LightningDataModule):
         split: str = "default",
         cell_lines: list[str] | None = None,
         questions: Path | None = None,
+        product: Product | None = None,
+        part_size: int = 2048,
         batch_size: int = 4,
         eval_batch_size: int = 256,
         validation_share: float = 0.02,
@@ -84,9 +91,11 @@ class QuestionDataModule(L.LightningDataModule):
         probe: Probe | None = None,
     ) -> None:
         super().__init__()
-        refuse_odd(batch_size, eval_batch_size, validation_share, workers, seed)
+        refuse_odd(batch_size, eval_batch_size, validation_share, workers, seed, part_size)
+        refuse_both(questions, product)
         refuse_packing(tokens_per_batch, mixed=mix is not None)
         self.data, self.split, self.cell_lines, self.questions = data, split, cell_lines, questions
+        self.product, self.part_size = product, part_size
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.validation_share, self.workers, self.seed = validation_share, workers, seed
         self.probe = probe
@@ -95,6 +104,7 @@ class QuestionDataModule(L.LightningDataModule):
         self.validation: pl.DataFrame | None = None
         self.test: pl.DataFrame | None = None
         self._asked: pl.DataFrame | None = None
+        self._loading: Callable[[], tuple[Blocks | None, Sequence[int]]] | None = None
         self._made: pl.DataFrame | None = None
         self._pools: dict[str, pl.DataFrame] = {}
         self.dropped: Counter[str] = Counter()
@@ -118,9 +128,18 @@ class QuestionDataModule(L.LightningDataModule):
 
     # Lightning
 
+    def prepare_data(self) -> None:
+        """Read a file of the user's before anything is said: its error is the only line."""
+        if self.mixture and self._trainer.state.fn in ("fit", "validate"):
+            self.mixture.read_file()
+
     def setup(self, stage: str) -> None:
         """Read the questions once, hold out validation perturbations, drop over-long examples."""
-        if self.test is None:
+        self._loading = None
+        own = self.questions is not None or self.product is not None
+        if stage == "predict" and own and self.probe is None:
+            refuse_other_evidence(self._student.prompts, self.data, self.split)
+        elif self.test is None:
             self._read()
         if stage in ("fit", "validate") and self.train is None:
             rows = self.fitting(self._rows(), self._student.encoder)
@@ -186,11 +205,18 @@ class QuestionDataModule(L.LightningDataModule):
         return self._question_loader(self.test)
 
     def predict_dataloader(self) -> DataLoader[Any]:
-        """The user's questions, or the test split's."""
-        assert self.test is not None
-        return self._question_loader(
-            self.test if self.questions is None else read_table(self.questions)
-        )
+        """The blocks of `load_blocks`; else all questions of `asked`."""
+        if self._loading is not None:
+            return block_loader(*self._loading(), self.eval_batch_size)
+        return self._question_loader(table_of(self.questions, self.product, self.data, self.test))
+
+    def asked(self) -> Asked:
+        """What `predict` asks: the user's table, the product, or the test split."""
+        return asked_of(self.questions, self.product, self.data, self.test)
+
+    def load_blocks(self, loading: Callable[[], tuple[Blocks | None, Sequence[int]]]) -> None:
+        """Let `predict` load the blocks that this names when they are wanted, and nothing else."""
+        self._loading = loading
 
     # What callbacks and the student ask for
 
@@ -221,7 +247,7 @@ class QuestionDataModule(L.LightningDataModule):
             yield from self._read_mixture().texts()
 
     def _read(self) -> None:
-        self._check_evidence()
+        refuse_other_evidence(self._student.prompts, self.data, self.split)
         questions = read_questions(self.data, self.cell_lines)
         # A prompt set that offers fewer labels asks only about questions that have one of them.
         offered = [str(label) for label in self._student.prompts.labels]
@@ -231,33 +257,8 @@ class QuestionDataModule(L.LightningDataModule):
         count = math.ceil(len(perturbations) * self.validation_share)
         order = np.random.default_rng(self.seed).permutation(len(perturbations))
         self._held_out = {perturbations[i] for i in order[:count]}
-        self._pools = {
-            "validate": train.filter(pl.col("pert").is_in(list(self._held_out))),
-            "test": test,
-        }
-
-    def _check_evidence(self) -> None:
-        """Refuse evidence of other questions than these, which could show a test label.
-
-        Raises:
-            InputError: If the student's evidence is of another folder or split.
-        """
-        evidence = self._student.prompts.evidence
-        if evidence is None:
-            return
-        for name, theirs, ours in (
-            ("data", find_data(evidence.data).resolve(), find_data(self.data).resolve()),
-            ("split", evidence.split, self.split),
-        ):
-            if theirs != ours:
-                raise InputError(
-                    f"the prompts' evidence is of another {name} than the questions",
-                    column=f"model.evidence.{name}",
-                    got=str(theirs),
-                    expected=str(ours),
-                )
-        # Read now: workers are forked later, and a forked process cannot run polars.
-        log.info("evidence %s in the prompts", evidence.fingerprint)
+        held = train.filter(pl.col("pert").is_in(list(self._held_out)))
+        self._pools = {"validate": held, "test": test}
 
     def _rows(self) -> pl.DataFrame:
         # Late and once: to test a student, nobody needs the traces that it was trained on.

@@ -11,9 +11,9 @@ import polars as pl
 from data_modules.questions import QuestionDataModule
 from synthpert.encoding import Encoder
 from synthpert.errors import InputError
-from synthpert.questions import CELL_LINES, Label, cell_lines_in, find_data, to_questions
+from synthpert.questions import Label, find_data, to_questions
 from synthpert.traces import read_traces, select
-from synthpert.traces.leaks import leaked, refuse_leaked
+from synthpert.traces.leaks import leaked, refuse_leaked, refuse_other_lines
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,13 @@ class TraceDataModule(QuestionDataModule):
         super().__init__(**options)
         self.traces, self.grades = traces, grades
         self.rebalance, self.test_traces = rebalance, test_traces
+        self._found: pl.DataFrame | None = None
+
+    def prepare_data(self) -> None:
+        """Read the traces, where they are trained on, before anything is said."""
+        super().prepare_data()
+        if self._trainer.state.fn in ("fit", "validate"):
+            self._found = self._read_traces()
 
     def rows(self, train: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
         """The traces that are kept, of the wanted grades, not of the test split, rebalanced.
@@ -52,8 +59,8 @@ class TraceDataModule(QuestionDataModule):
             InputError: If the file holds traces of an unknown cell line, or of the test split and
                 `test_traces` is `refuse`.
         """
-        traces = read_traces(self.traces)
-        self._check_cell_lines(traces)
+        traces = self._read_traces() if self._found is None else self._found
+        self._found = None
         kept, rejected = select(traces, self.grades)
         self.dropped.update(rejected)
         log.info("%s: %s traces kept, rejected: %s", self.traces, f"{len(kept):,}", rejected or 0)
@@ -88,22 +95,13 @@ class TraceDataModule(QuestionDataModule):
             )
         return kept
 
-    def _check_cell_lines(self, traces: pl.DataFrame) -> None:
-        """Refuse a cell line of no question: `K562` would pass by the test rows of `k562`."""
-        # All of the folder's, not only those asked for: the others are left out later.
-        known = cell_lines_in(find_data(self.data))
-        spelled = {name.casefold(): name for name in known}
-        for line in traces["cell_line"].unique(maintain_order=True):
-            near = spelled.get(line.casefold(), line if line in CELL_LINES else None)
-            if line not in known and near != line:
-                hint = f"; did you mean {near!r}?" if near else ""
-                raise InputError(
-                    "traces of an unknown cell line",
-                    file=self.traces,
-                    column="cell_line",
-                    got=line,
-                    expected=f"one of {', '.join(known)}{hint}",
-                )
+    def _read_traces(self) -> pl.DataFrame:
+        if not self.traces.exists():
+            expected = "traces, as `synthpert traces make` writes them"
+            raise InputError("no such file", file=self.traces, expected=expected)
+        traces = read_traces(self.traces)
+        refuse_other_lines(traces, find_data(self.data), self.traces)
+        return traces
 
     def _without_test(self, traces: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
         tested = leaked(traces, test, self.split)

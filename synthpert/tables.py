@@ -5,24 +5,21 @@ Every value is read as text, so that a gene called NA, TRUE or 1E5 stays what it
 
 from __future__ import annotations
 
-import codecs
-import csv
-import gzip
-import io
-import zlib
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from synthpert.errors import InputError
+from synthpert.text_checks import check_columns, check_text, check_widths
+from synthpert.text_chunks import CHUNK_BYTES, check_file, text_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-DELIMITERS: Final = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "pipes"}
 FIRST_ROW: Final = 2  # the header is row 1, as in a spreadsheet
+ROWS_AT_ONCE: Final = 131_072
+"""Rows of a Parquet file that are read at a time."""
 
 
 def read_text_table(
@@ -41,32 +38,58 @@ def read_text_table(
     Raises:
         InputError: If the file cannot be read or its rows are not all as wide as the header.
     """
+    chunks = read_text_chunks(path, required, separator)
+    return pl.concat([table for _, table in chunks], rechunk=True)
+
+
+def read_text_chunks(
+    path: Path | str,
+    required: Sequence[str],
+    separator: str = ",",
+    size: int = CHUNK_BYTES,
+    *,
+    nul: bool = False,
+) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Read a delimited text file of any size, as `read_text_table` does, a piece at a time.
+
+    Args:
+        path: As there.
+        required: As there.
+        separator: As there.
+        size: Bytes to read at a time.
+        nul: Whether a NUL byte may stand in it, as in what a model wrote.
+
+    Yields:
+        The row of the file that each piece begins with, and the piece; at least one.
+
+    Raises:
+        InputError: As there, once what is wrong is reached.
+    """
     path = Path(path)
-    raw = _read_bytes(path)
-    raw = _check_text(raw.removeprefix(codecs.BOM_UTF8), path, separator)
-    width = len(_check_header(raw, path, required, separator))
+    header, before = b"", 0
+    for raw in text_chunks(path, separator, size):
+        raw = header + raw
+        check_text(raw, path, separator, before, nul=nul)
+        if not header:
+            width = len(check_columns(raw, path, required, separator))
+            header = raw.partition(b"\n")[0] + b"\n"
+        table = _parse(raw, path, separator, width, before)
+        yield before + FIRST_ROW, table
+        before += table.height
+
+
+def _parse(raw: bytes, path: Path, separator: str, width: int, before: int) -> pl.DataFrame:
+    """The table of a header and rows, all as wide as it."""
     # Together with polars, which refuses a row that is too wide, equal totals mean equal rows;
     # only quotes (a separator or a line end inside a value) ask for a reading row by row.
     rows = raw.count(b"\n") + 1
     if b'"' in raw or raw.count(separator.encode()) != (width - 1) * rows:
-        _check_widths(raw, path, width, separator)
+        check_widths(raw, path, width, separator, before)
     try:
         return pl.read_csv(raw, separator=separator, infer_schema=False)
     except pl.exceptions.PolarsError as error:
-        _check_widths(raw, path, width, separator)
+        check_widths(raw, path, width, separator, before)
         raise InputError(f"unreadable table: {error}", file=path) from None
-
-
-def check_file(path: Path) -> None:
-    """Refuse a path that is not a file.
-
-    Raises:
-        InputError: If `path` is missing or a folder.
-    """
-    if path.is_dir():
-        raise InputError("is a folder", file=path, expected="a file")
-    if not path.exists():
-        raise InputError("no such file", file=path)
 
 
 def read_parquet_table(
@@ -85,30 +108,76 @@ def read_parquet_table(
     Raises:
         InputError: If the file cannot be read or a column is missing or no text.
     """
+    chunks = read_parquet_chunks(path, required, optional)
+    return pl.concat([table for _, table in chunks], rechunk=True)
+
+
+def read_parquet_chunks(
+    path: Path | str,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    size: int = ROWS_AT_ONCE,
+) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Read a Parquet file of any size, as `read_parquet_table` does, some rows at a time.
+
+    Args:
+        path: As there.
+        required: As there.
+        optional: As there.
+        size: Rows to read at a time.
+
+    Yields:
+        The row of the file that each piece begins with (the first is row 2, as in a text file),
+        and the piece; at least one.
+
+    Raises:
+        InputError: As there.
+    """
     path = Path(path)
     check_file(path)
+    before = 0
     try:
-        table = pl.read_parquet(path, glob=False)
+        lazy = pl.scan_parquet(path, glob=False)
+        text = _text_columns(lazy.collect_schema(), path, required, optional)
+        lazy = lazy.with_columns(pl.col(text).cast(pl.String))
+        for table in lazy.collect_batches(chunk_size=size, maintain_order=True):
+            yield before + FIRST_ROW, table
+            before += table.height
+        if not before:
+            yield FIRST_ROW, lazy.collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"not a sound Parquet file: {error}", file=path) from None
+
+
+def _text_columns(
+    schema: pl.Schema, path: Path, required: Sequence[str], optional: Sequence[str]
+) -> list[str]:
+    """The columns to be read as text; refuses a missing one and one of another type."""
     for name in required:
-        if name not in table.columns:
-            got, expected = ", ".join(table.columns), ", ".join(required)
+        if name not in schema:
+            got, expected = ", ".join(schema), ", ".join(required)
             raise InputError(
                 "column is missing", file=path, column=name, got=got, expected=expected
             )
-    text = [name for name in [*required, *optional] if name in table.columns]
+    text = [name for name in [*required, *optional] if name in schema]
     for name in text:
-        kind = table.schema[name]
+        kind = schema[name]
         if not isinstance(kind, (pl.String, pl.Categorical, pl.Enum)):
             raise InputError(
                 "column is not text", file=path, column=name, got=str(kind), expected="String"
             )
-    return table.with_columns(pl.col(text).cast(pl.String))
+    return text
 
 
 def refuse(
-    table: pl.DataFrame, bad: pl.Expr, what: str, *, file: Path, column: str, expected: str
+    table: pl.DataFrame,
+    bad: pl.Expr,
+    what: str,
+    *,
+    file: Path,
+    column: str,
+    expected: str,
+    first: int = FIRST_ROW,
 ) -> None:
     """Refuse a table at the first row where a condition holds.
 
@@ -119,6 +188,7 @@ def refuse(
         file: Where the table was read from.
         column: The column whose value is shown.
         expected: What would have been right.
+        first: The row of the file that `table` begins with.
 
     Raises:
         InputError: With the place and the value of the first offending row.
@@ -129,101 +199,8 @@ def refuse(
         raise InputError(
             what,
             file=file,
-            row=index + FIRST_ROW,
+            row=index + first,
             column=column,
             got="" if value is None else value,
             expected=expected,
         )
-
-
-def _read_bytes(path: Path) -> bytes:
-    """The file's bytes, unpacked where they are gzipped."""
-    check_file(path)
-    try:
-        raw = path.read_bytes()
-        if path.suffix == ".gz" or raw.startswith(b"\x1f\x8b"):
-            raw = gzip.decompress(raw)
-    except EOFError:
-        raise InputError("gzip file is truncated", file=path) from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"not a sound gzip file: {error}", file=path) from None
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=path) from None
-    if not raw.strip():
-        raise InputError("file is empty", file=path, expected="a header and rows")
-    return raw
-
-
-def _check_text(raw: bytes, path: Path, separator: str) -> bytes:
-    """`raw` with LF line ends and none at its end; refuses NUL bytes and other encodings."""
-    raw = (raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in raw else raw).rstrip(b"\n")
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        row, column = _place(raw, error.start, separator)
-        got = raw[error.start : error.start + 1]
-        raise InputError(
-            "not UTF-8 text", file=path, row=row, column=column, got=got, expected="UTF-8"
-        ) from None
-    nul = raw.find(b"\0")
-    if nul >= 0:
-        row, column = _place(raw, nul, separator)
-        raise InputError("NUL byte", file=path, row=row, column=column, expected="text")
-    return raw
-
-
-def _place(raw: bytes, offset: int, separator: str) -> tuple[int, str]:
-    """The row of a byte and its column's name (its number, where the header has none)."""
-    start = raw.rfind(b"\n", 0, offset) + 1
-    number = raw.count(separator.encode(), start, offset)
-    header = raw.partition(b"\n")[0].decode("utf-8", "replace").split(separator)
-    row = raw.count(b"\n", 0, offset) + 1
-    return row, header[number] if row > 1 and number < len(header) else str(number + 1)
-
-
-def _check_header(raw: bytes, path: Path, required: Sequence[str], separator: str) -> list[str]:
-    """The column names; refuses a missing or repeated one and a wrong delimiter."""
-    line = raw.partition(b"\n")[0].decode()
-    header = next(csv.reader([line], delimiter=separator), [])
-    missing = [name for name in required if name not in header]
-    others = [character for character in DELIMITERS if character != separator and character in line]
-    if missing and len(header) == 1 and others:
-        raise InputError(
-            "wrong delimiter",
-            file=path,
-            row=1,
-            got=DELIMITERS[others[0]],
-            expected=DELIMITERS[separator],
-        )
-    if missing:
-        raise InputError(
-            "column is missing",
-            file=path,
-            row=1,
-            column=missing[0],
-            got=", ".join(header),
-            expected=", ".join(required),
-        )
-    repeated = [name for name, times in Counter(header).items() if times > 1]
-    if repeated:
-        raise InputError("column stands twice", file=path, row=1, column=repeated[0])
-    return header
-
-
-def _check_widths(raw: bytes, path: Path, width: int, separator: str) -> None:
-    """Refuse a row with more or fewer values than the header, and an unclosed quote."""
-    lines = io.StringIO(raw.decode(), newline="")
-    reader = csv.reader(lines, delimiter=separator, strict=True)
-    row = 0
-    try:
-        for row, values in enumerate(reader, start=1):
-            if len(values) != width:
-                raise InputError(
-                    "ragged row",
-                    file=path,
-                    row=row,
-                    got=f"{len(values)} values",
-                    expected=f"{width}, as in the header",
-                )
-    except csv.Error as error:
-        raise InputError(f"broken quoting: {error}", file=path, row=row + 1) from None

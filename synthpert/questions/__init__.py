@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from synthpert.errors import InputError
-from synthpert.questions.checks import check_names, check_unique
+from synthpert.questions.checks import check_names, check_spelling, check_unique
 from synthpert.questions.perturbqa import read_cell_line
-from synthpert.tables import read_parquet_table, read_text_table, refuse
+from synthpert.tables import read_parquet_chunks, read_text_chunks, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -153,31 +153,68 @@ def read_table(path: Path | str) -> pl.DataFrame:
     Raises:
         InputError: At the first row that is not a sound question, or stands twice.
     """
+    table = pl.concat([piece for _, piece in table_chunks(path)], rechunk=True)
+    check_unique(table, Path(path), KEY)
+    return table
+
+
+def table_chunks(path: Path | str) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Read a user's own table of questions, of any size, a piece at a time.
+
+    Args:
+        path: As `read_table` takes it.
+
+    Yields:
+        The row of the file that each piece begins with, and the piece, as `read_table` returns the
+        whole. No look is had at questions that stand twice.
+
+    Raises:
+        InputError: At the first row that is not a sound question.
+    """
     path = Path(path)
-    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+    suffix = table_suffix(path)
     if suffix not in TABLE_SUFFIXES:
         raise InputError(
             "unknown kind of table", file=path, got=suffix, expected=", ".join(TABLE_SUFFIXES)
         )
     separator = TABLE_SUFFIXES[suffix]
-    table = (
-        read_text_table(path, KEY, separator)
+    chunks = (
+        read_text_chunks(path, KEY, separator)
         if separator
-        else read_parquet_table(path, KEY, ["label"])
+        else read_parquet_chunks(path, KEY, ["label"])
     )
-    if table.is_empty():
+    height = 0
+    for first, table in chunks:
+        height += table.height
+        yield first, _sound(table, path, first)
+    if not height:
         raise InputError("table has no rows", file=path)
-    check_names(table, path, ["cell_line"], dates=False)
-    check_names(table, path, ["pert", "gene"])
+
+
+def table_suffix(path: Path) -> str:
+    """The suffix that says of which kind a table is, without a last `.gz`."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def _sound(table: pl.DataFrame, path: Path, first: int) -> pl.DataFrame:
+    """Questions, each checked for itself, the key and the label in front."""
+    check_names(table, path, ["cell_line"], dates=False, first=first)
+    check_names(table, path, ["pert", "gene"], first=first)
+    check_spelling(table, path, ["pert", "gene"], first=first)
+    for name in CELL_LINES:
+        bad = (pl.col("cell_line").str.to_lowercase() == name) & (pl.col("cell_line") != name)
+        what = "unknown cell line"
+        refuse(table, bad, what, file=path, column="cell_line", expected=name, first=first)
     columns = list(KEY)
     if "label" in table.columns:
         known = [label.value for label in LABELS]
-        bad = ~pl.col("label").is_in(known)
+        # Of some questions the outcome may not be known.
+        bad = pl.col("label").is_not_null() & ~pl.col("label").is_in(known)
         expected = " | ".join(known)
-        refuse(table, bad, "unknown label", file=path, column="label", expected=expected)
+        what = "unknown label"
+        refuse(table, bad, what, file=path, column="label", expected=expected, first=first)
         table = table.with_columns(pl.col("label").cast(LABEL_DTYPE))
         columns.append("label")
-    check_unique(table, path, KEY)
     return table.select(columns + [name for name in table.columns if name not in columns])
 
 

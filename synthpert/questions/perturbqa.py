@@ -47,6 +47,8 @@ def _read_task(folder: Path, name: str) -> tuple[pl.DataFrame, Path]:
     """One of a cell line's two files (plain or .gz), each row checked for itself."""
     plain, packed = folder / name, folder / f"{name}.gz"
     path = packed if packed.is_file() and not plain.exists() else plain
+    if not path.exists():
+        raise InputError("no such file", file=path, expected="one for each cell line, as shipped")
     table = read_text_table(path, BENCHMARK_COLUMNS).select(BENCHMARK_COLUMNS)
     check_names(table, path, ["pert", "gene"])
     for column, known in (("label", ["0", "1"]), ("split", ["train", "test"])):

@@ -42,7 +42,7 @@ def test_line_may_say_which_question_it_is_about(tmp_path: Path) -> None:
     ("line", "wrong"),
     [
         ("{", "not JSON"),
-        ([], "no chat"),
+        ([], "not an object but an array"),
         ({"messages": "hello"}, "no chat"),
         ({"messages": [{"role": "tool", "content": "x"}, TOLD]}, "no chat"),
         ({"messages": [ASKED, {"role": "assistant", "content": None}]}, "no chat"),
@@ -65,7 +65,7 @@ def test_file_of_no_chats_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_file_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"m\.jsonl: cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"m\.jsonl: no such file"):
         read_messages(tmp_path / "m.jsonl")
 
 

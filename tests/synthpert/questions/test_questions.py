@@ -139,7 +139,7 @@ WRONG_DE = {
     ),
     "column twice": (
         DE.replace("split\n", "split,gene\n", 1),
-        "k562-de.csv:1:gene: column stands twice",
+        "k562-de.csv:1:gene: column stands twice (expected each name once)",
     ),
     "label": (
         DE.replace("HBB,0", "HBB,2"),
@@ -213,7 +213,7 @@ WRONG_DE = {
     ),
     "open quote": (
         DE.replace("HBB", '"HBB'),
-        "k562-de.csv:5: broken quoting: unexpected end of data",
+        "k562-de.csv:5: broken quoting: unexpected end of data (expected every quote closed)",
     ),
     "Latin-1": (
         DE.encode().replace(b"HBB", b"H\xe4B"),
@@ -221,7 +221,7 @@ WRONG_DE = {
     ),
     "UTF-16": (
         DE.encode("utf-16"),
-        "k562-de.csv:1:1: not UTF-8 text (got b'\\xff'; expected UTF-8)",
+        "k562-de.csv:1: UTF-16 text (expected UTF-8: save it as `CSV UTF-8`)",
     ),
     "empty file": ("", "k562-de.csv: file is empty (expected a header and rows)"),
     "blank file": (" \n\n", "k562-de.csv: file is empty (expected a header and rows)"),
@@ -317,7 +317,10 @@ def test_a_gene_that_only_looks_like_a_date_is_read(tmp_path: Path, gene: str) -
 
 def test_a_missing_dir_file_is_named(tmp_path: Path) -> None:
     (write(tmp_path) / "k562-dir.csv").unlink()
-    assert refusal(tmp_path) == "k562-dir.csv: no such file"
+    assert (
+        refusal(tmp_path)
+        == "k562-dir.csv: no such file (expected one for each cell line, as shipped)"
+    )
 
 
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
