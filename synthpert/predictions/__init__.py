@@ -23,11 +23,23 @@ from synthpert.predictions.rows import (
     columns_to_read,
     complete,
 )
-from synthpert.questions import LABEL_DTYPE, LABELS
-from synthpert.tables import check_file, read_text_table
+from synthpert.predictions.scanning import derive, most_probable, scan, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+__all__ = [
+    "KEY",
+    "PREDICTION_SCHEMA",
+    "PROBABILITIES",
+    "SUFFIXES",
+    "check_suffix",
+    "is_soft",
+    "most_probable",
+    "read_predictions",
+    "uniform_where_missing",
+    "write_predictions",
+]
 
 log = logging.getLogger(__name__)
 
@@ -102,76 +114,20 @@ def read_predictions(path: Path | str, *, text: bool = True) -> pl.DataFrame:
             twice.
     """
     path = Path(path)
-    raw = _read(path)
+    raw = scan(path)
     try:
         columns = raw.collect_schema().names()
         wanted = columns_to_read(columns, path, text=text)
         table = raw.select(wanted).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     if table.is_empty():
         raise InputError("no rows", file=path, expected="one row per question")
     table = check_rows(table, path)
     others = [name for name in columns if name not in PREDICTION_SCHEMA]
     if others:
         log.info("%s: columns left out: %s", path, ", ".join(others))
-    return _derive(table, from_probabilities="answer" not in wanted)
-
-
-def _read(path: Path) -> pl.LazyFrame:
-    check_file(path)
-    name = path.name.lower()
-    if name.endswith(".parquet"):
-        return pl.scan_parquet(path, glob=False)
-    if name.endswith((".csv", ".csv.gz")):
-        # infer_schema off: all columns are text, so that a gene called NA or 1E5 stays what it is
-        return pl.scan_csv(path, infer_schema=False, glob=False)
-    raise InputError("not a prediction file", file=path, expected=".parquet, .csv or .csv.gz")
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    """The error for a file that polars cannot read, with the place of the fault if it is text."""
-    if path.suffix.lower() != ".parquet":
-        # polars reads fast but says little about the place; this reader knows the row
-        read_text_table(path, KEY)
-    return InputError(f"cannot be read: {str(error).splitlines()[0]}", file=path)
-
-
-def _derive(table: pl.DataFrame, *, from_probabilities: bool) -> pl.DataFrame:
-    """Fill in the answer from the probabilities, or the probabilities from the answer."""
-    if from_probabilities:
-        answer = most_probable(table)
-        return table.with_columns(answer.alias("answer"))
-    hard = pl.col("p_not_de").is_null() & pl.col("answer").is_not_null()
-    return table.with_columns(
-        pl.when(hard)
-        .then((pl.col("answer") == label.value).cast(pl.Float64))
-        .otherwise(pl.col(name))
-        .alias(name)
-        for name, label in zip(PROBABILITIES, LABELS, strict=True)
-    )
-
-
-def most_probable(table: pl.DataFrame) -> pl.Series:
-    """The most probable label of each row; when tied, the first in the order of `LABELS`.
-
-    Args:
-        table: Columns p_not_de, p_up, p_down.
-
-    Returns:
-        Labels, null where the probabilities are.
-    """
-    not_de, up, down = (pl.col(name) for name in PROBABILITIES)
-    texts = [pl.lit(label.value, dtype=LABEL_DTYPE) for label in LABELS]
-    best = (
-        pl.when((not_de >= up) & (not_de >= down))
-        .then(texts[0])
-        .when(up >= down)
-        .then(texts[1])
-        .when(down > up)
-        .then(texts[2])
-    )
-    return table.select(best.alias("answer")).to_series()
+    return derive(table, from_probabilities="answer" not in wanted)
 
 
 def uniform_where_missing(table: pl.DataFrame) -> pl.DataFrame:

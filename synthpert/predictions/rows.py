@@ -34,6 +34,7 @@ PREDICTION_SCHEMA = pl.Schema(
         "parse_status": pl.String(),
         "finish_reason": pl.String(),
         "n_samples": pl.Int64(),
+        "mode": pl.String(),
         "model": pl.String(),
         "prompt_id": pl.String(),
         "seed": pl.Int64(),
@@ -75,12 +76,13 @@ def complete(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def check_rows(table: pl.DataFrame, path: Path) -> pl.DataFrame:
+def check_rows(table: pl.DataFrame, path: Path, first: int = FIRST_ROW) -> pl.DataFrame:
     """Check every row as it was read.
 
     Args:
         table: Some columns of `PREDICTION_SCHEMA` in the file's own types; from a text file, text.
         path: The file, for the error.
+        first: The row of the file that the table begins with.
 
     Returns:
         All columns of `PREDICTION_SCHEMA` in its types; an empty cell is null.
@@ -89,16 +91,18 @@ def check_rows(table: pl.DataFrame, path: Path) -> pl.DataFrame:
         InputError: At the first value that does not fit its column, row without cell line,
             perturbation or gene, repeated question, or three numbers that are no distribution.
     """
-    table = complete(pl.DataFrame([_typed(table[name], path) for name in table.columns]))
+    table = complete(pl.DataFrame([_typed(table[name], path, first) for name in table.columns]))
     for name in KEY:
-        empty = pl.col(name).is_null()
-        refuse(table, empty, f"{name} is empty", file=path, column=name, expected="a name")
-    _check_unique(table.select(KEY), path)
-    _check_probabilities(table, path)
+        empty, odd = pl.col(name).is_null(), pl.col(name).str.contains("\0", literal=True)
+        what = f"{name} is empty"
+        refuse(table, empty, what, file=path, column=name, expected="a name", first=first)
+        refuse(table, odd, "NUL byte", file=path, column=name, expected="text", first=first)
+    _check_unique(table.select(KEY), path, first)
+    _check_probabilities(table, path, first)
     return table
 
 
-def _typed(raw: pl.Series, path: Path) -> pl.Series:
+def _typed(raw: pl.Series, path: Path, first: int) -> pl.Series:
     """Cast a column to its type in the schema."""
     name, dtype = raw.name, PREDICTION_SCHEMA[raw.name]
     if raw.dtype == pl.String and name not in TEXT:
@@ -112,7 +116,8 @@ def _typed(raw: pl.Series, path: Path) -> pl.Series:
         got = str(raw.dtype)
         raise InputError("wrong type", file=path, column=name, got=got, expected=expected) from None
     odd = pl.lit(raw.is_not_null() & typed.is_null())
-    refuse(raw.to_frame(), odd, "wrong value", file=path, column=name, expected=expected)
+    what = "wrong value"
+    refuse(raw.to_frame(), odd, what, file=path, column=name, expected=expected, first=first)
     return typed
 
 
@@ -126,30 +131,32 @@ def _cast(raw: pl.Series, dtype: pl.DataType) -> pl.Series:
     return raw.cast(dtype, strict=False)
 
 
-def _check_unique(key: pl.DataFrame, path: Path) -> None:
+def _check_unique(key: pl.DataFrame, path: Path, first: int) -> None:
     repeats = (~key.select(pl.struct(KEY).is_first_distinct()).to_series()).arg_true()
     if len(repeats):
         question = key.row(repeats[0])
-        first = key.rows().index(question) + FIRST_ROW
+        same = key.rows().index(question) + first
         raise InputError(
             "question stands there twice",
             file=path,
-            row=repeats[0] + FIRST_ROW,
+            row=repeats[0] + first,
             got=", ".join(question),
-            expected=f"one row per question; the first is row {first}",
+            expected=f"one row per question; the first is row {same}",
         )
 
 
-def _check_probabilities(table: pl.DataFrame, path: Path) -> None:
+def _check_probabilities(table: pl.DataFrame, path: Path, first: int) -> None:
     """Each in [0, 1] and together 1, or all three null."""
     given = pl.any_horizontal(pl.col(PROBABILITIES).is_not_null())
     for name in PROBABILITIES:
         lone = given & pl.col(name).is_null()
         what, expected = "probability is missing", "all three or none"
-        refuse(table, lone, what, file=path, column=name, expected=expected)
+        refuse(table, lone, what, file=path, column=name, expected=expected, first=first)
         outside = given & ~pl.col(name).is_between(0, 1)
-        refuse(table, outside, "not a probability", file=path, column=name, expected="0 to 1")
+        what, expected = "not a probability", "0 to 1"
+        refuse(table, outside, what, file=path, column=name, expected=expected, first=first)
     total = " + ".join(PROBABILITIES)
     sums = table.select(pl.sum_horizontal(PROBABILITIES).alias(total), given=given)
     wrong = pl.col("given") & ((pl.col(total) - 1).abs() > SUM_TOLERANCE)
-    refuse(sums, wrong, "probabilities do not sum to 1", file=path, column=total, expected="1")
+    what = "probabilities do not sum to 1"
+    refuse(sums, wrong, what, file=path, column=total, expected="1", first=first)

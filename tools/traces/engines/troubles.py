@@ -205,7 +205,9 @@ def _was_sent(error: Exception) -> bool:
 
 
 def _no_key(model: Model, line: str) -> StoppedError:
-    named = f" (it is read from {model.key_from})" if model.key_from else ""
+    # The variable's name is LiteLLM's custom, which every large provider follows.
+    variable = f"{model.model.partition('/')[0].upper()}_API_KEY"
+    named = f" (it is read from {model.key_from or variable}; set it, and the same command goes on)"
     return StoppedError(f"{model.model}: the key is missing or not accepted{named}: {line}")
 
 

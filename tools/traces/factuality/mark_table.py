@@ -17,6 +17,7 @@ import polars as pl
 from synthpert.answers.marks import Mark
 from synthpert.errors import InputError
 from synthpert.files import whole_file
+from synthpert.spreadsheets import defused
 from synthpert.tables import FIRST_ROW, read_text_table
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ MARK_SCHEMA: Final = pl.Schema(
 THOUGHT_KEY: Final = ("file", "cell_line", "pert", "gene", "sample")
 _KEY: Final = (*THOUGHT_KEY, "number")
 _EDITED: Final = (*_KEY, "clause", "human")
-# What a spreadsheet takes for a formula; a quote before it makes it text.
-_FORMULA: Final = ("=", "+", "-", "@")
 # Characters of a clause in a message.
 _SHOWN: Final = 80
 
@@ -215,9 +214,7 @@ def write_marks(table: pl.DataFrame, folder: Path) -> None:
     """
     with whole_file(folder / "marks.parquet") as place:
         table.write_parquet(place)
-    text = pl.col("clause")
-    formula = pl.any_horizontal([text.str.starts_with(sign) for sign in _FORMULA])
-    safe = table.with_columns(pl.when(formula).then("'" + text).otherwise(text).alias("clause"))
+    safe = table.with_columns(defused("clause"))
     with whole_file(folder / "marks.csv") as place:
         # The mark at its head tells spreadsheets that the file is UTF-8.
         safe.write_csv(place, include_bom=True)
