@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-import logging
 import platform
 from datetime import UTC, datetime
 from importlib import metadata
@@ -16,16 +14,14 @@ import jinja2
 import yaml
 
 import synthpert
-from synthpert.errors import InputError
 from synthpert.files import SUMS, checksums
 from synthpert.questions import Question
 from tools.export.card_page import PAGE
+from tools.export.figures import logged, scores
 
 if TYPE_CHECKING:
     from tools.export.loading import Trained
     from tools.export.writing import Checked
-
-log = logging.getLogger(__name__)
 
 _R1_LLAMA: Final = "deepseek-ai/DeepSeek-R1-Distill-Llama-8B"
 _LICENCES: Final = {
@@ -34,20 +30,6 @@ _LICENCES: Final = {
 }
 _SHOWN: Final = Question("k562", "AARS", "A2M")
 _LIBRARIES: Final = ("torch", "transformers", "peft", "lightning")
-_LOGGED: Final = (
-    *("train_loss", "val_loss", "eval_accuracy", "eval_majority_accuracy", "eval_macro_f1"),
-    "eval_parse_rate",
-)
-_FIGURES: Final = {
-    "questions": ("n",),
-    "share of them in the file": ("coverage",),
-    "answers that could not be read": ("unparsed",),
-    "accuracy": ("three_class", "accuracy"),
-    "macro-F1": ("three_class", "macro_f1"),
-    "MCC": ("three_class", "mcc"),
-    "AUROC of differential expression, per gene": ("de_auroc", "per_gene"),
-    "AUROC of direction, per gene": ("direction_auroc", "per_gene"),
-}
 
 
 def write_card(
@@ -64,7 +46,7 @@ def write_card(
     """
     student = trained.student
     prompts = student.prompts
-    scored, scores = _scores(trained)
+    scored, found = scores(trained)
     facts = {
         "header": yaml.safe_dump(_header(student.base, what), sort_keys=False),
         "title": title,
@@ -84,8 +66,8 @@ def write_card(
         "checked": checked,
         "quantized": student.quantize is not None,
         "scored": scored,
-        "scores": [_cells(row) for row in scores],
-        "logged": [_cells(row) for row in _logged(trained.run / "metrics.csv")],
+        "scores": [_cells(row) for row in found],
+        "logged": [_cells(row) for row in logged(trained.run / "metrics.csv")],
         "base_licence": _LICENCES.get(student.base, f"the licence of {_public(student.base)}."),
         "files": [(f"`{name}`", f"`{digest}`") for name, digest in checksums(place).items()],
         "sums": SUMS,
@@ -167,61 +149,6 @@ def _data(trained: Trained) -> list[tuple[str, object]]:
                 digest = hashlib.file_digest(opened, "sha256").hexdigest()
             rows.append(("SHA-256 of the traces, as they are now", digest))
     return rows
-
-
-def _scores(trained: Trained) -> tuple[str, list[tuple[str, object]]]:
-    """Figures of the test split: of the run's score.json, else of its predictions."""
-    file = trained.run / "score.json"
-    try:
-        if file.is_file():
-            files = json.loads(file.read_text(encoding="utf-8"))["files"]
-            name, found = next(iter(files.items()))
-            split = found["protocol"]["split"]
-            return f"Of `score.json`, {name}, split {split}:", _figures(found["all"])
-        found = _scored(trained)
-    except (InputError, ValueError, LookupError, TypeError, StopIteration) as error:
-        log.warning("no scores in the card: %s", error)
-        return "", []
-    split = getattr(trained.built.data, "split", "default")
-    return f"Of `predictions.parquet`, split {split}:", _figures(found) if found else []
-
-
-def _scored(trained: Trained) -> dict[str, Any]:
-    from synthpert.predictions import read_predictions
-    from synthpert.questions import read_questions, split_questions
-    from synthpert.scoring import answer_questions, score_cells
-
-    file, data = trained.run / "predictions.parquet", trained.built.data
-    if not file.is_file():
-        return {}
-    _, test = split_questions(read_questions(data.data, data.cell_lines), data.split)
-    predictions = read_predictions(file, text=False)
-    block: dict[str, Any] = score_cells(answer_questions(test, predictions, file))["all"]
-    return block
-
-
-def _figures(block: dict[str, Any]) -> list[tuple[str, object]]:
-    rows: list[tuple[str, object]] = []
-    for name, keys in _FIGURES.items():
-        value: Any = block
-        for key in keys:
-            value = value[key]
-        # With intervals a figure is an object of its own.
-        rows.append((name, value["value"] if isinstance(value, dict) else value))
-    return rows
-
-
-def _logged(file: Path) -> list[tuple[str, object, object]]:
-    """The last value of the metrics that tell most, with its step."""
-    if not file.is_file():
-        return []
-    last: dict[str, tuple[str, float]] = {}
-    with file.open(newline="", encoding="utf-8") as opened:
-        for row in csv.DictReader(opened):
-            for name in _LOGGED:
-                if row.get(name):
-                    last[name] = (row.get("step") or "", float(row[name]))
-    return [(name, *last[name]) for name in _LOGGED if name in last]
 
 
 def _versions() -> dict[str, str]:
