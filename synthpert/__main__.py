@@ -5,18 +5,27 @@ A verb's module is imported only when that verb is called, so `--help` answers a
 
 from __future__ import annotations
 
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - said before anything of a newer Python is imported
+    sys.stderr.write(
+        "synthpert: this Python is too old "
+        f"(got {sys.version_info[0]}.{sys.version_info[1]}; expected 3.11 or 3.12: "
+        "python3.11 -m venv .venv, and install SynthPert there)\n"
+    )
+    sys.exit(2)
+
 import importlib
 import importlib.util
 import logging
 import os
-import sys
 from pathlib import Path
-from typing import NamedTuple
 
 from synthpert import __version__, ranks
 from synthpert.commands import shipped
 from synthpert.errors import InputError, StoppedError
 from synthpert.redaction import RedactFilter, redact_text
+from synthpert.verbs import VERBS
 
 SIBLINGS = ("callbacks", "data_modules", "tools")
 INTERRUPTED = 130
@@ -25,114 +34,9 @@ READER_LEFT = 141
 logger = logging.getLogger(__name__)
 
 
-class Verb(NamedTuple):
-    """One line of the table.
-
-    Args:
-        name: What is typed after `synthpert`.
-        module: Where its `main(args)` is.
-        line: What it does, in one line.
-        example: A command line that works, without the leading `synthpert`.
-        keeps_name: Whether `main` is given the name too, because it serves several verbs.
-    """
-
-    name: str
-    module: str
-    line: str
-    example: str
-    keeps_name: bool = False
-
-
-VERBS = (
-    Verb("data", "tools.data", "download the benchmark; audit its leakage", "data audit"),
-    Verb(
-        "traces",
-        "tools.traces",
-        "let a teacher explain the training questions and a critic grade it",
-        "traces make --config configs/traces.yaml",
-    ),
-    Verb(
-        "preview",
-        "tools.preview",
-        "what the model sees, token by token; dropped rows, lengths",
-        "preview --config configs/tuples_cpu.yaml",
-    ),
-    Verb(
-        "estimate",
-        "tools.estimate",
-        "tokens, FLOPs, hours and memory of a recipe on a GPU",
-        "estimate --config configs/synthpert.yaml --gpu A100",
-    ),
-    Verb(
-        "fit",
-        "synthpert.cli",
-        "train a student on traces or on raw tuples",
-        "fit --config configs/tiny.yaml --run runs/tiny",
-        keeps_name=True,
-    ),
-    Verb(
-        "validate",
-        "synthpert.cli",
-        "the loss of a checkpoint on the validation traces",
-        "validate --config configs/tiny.yaml --run runs/tiny --ckpt_path last",
-        keeps_name=True,
-    ),
-    Verb(
-        "test",
-        "synthpert.cli",
-        "answer the test questions: predictions and their scores",
-        "test --config configs/tiny.yaml --run runs/tiny --ckpt_path last",
-        keeps_name=True,
-    ),
-    Verb(
-        "predict",
-        "synthpert.cli",
-        "answer questions of your own: predictions",
-        "predict --config configs/tiny.yaml --run runs/tiny --ckpt_path last",
-        keeps_name=True,
-    ),
-    Verb(
-        "ask",
-        "tools.ask",
-        "put the test questions to any language model: predictions",
-        "ask --model offline/knowledge --questions 500",
-    ),
-    Verb(
-        "baseline",
-        "tools.baseline",
-        "answer the test questions with a baseline: predictions",
-        "baseline gene-prior --out predictions-gene-prior.parquet",
-    ),
-    Verb(
-        "convert",
-        "tools.convert",
-        "predicted expression of other programs (GEARS, scGPT, State): predictions",
-        "convert k562=gears.h5ad --out predictions-gears.parquet",
-    ),
-    Verb(
-        "score",
-        "tools.score",
-        "every metric of the benchmark for one or more prediction files",
-        "score predictions-gene-prior.parquet",
-    ),
-    Verb(
-        "report",
-        "tools.report",
-        "one page to mail: figures, curves, predictions; or the tables of the paper",
-        "report predictions-gene-prior.parquet",
-    ),
-    Verb(
-        "export",
-        "tools.export",
-        "a trained student for other programs: adapters or a merged model, with a card",
-        "export --run runs/synthpert --out export/adapter",
-    ),
-)
-
-
 def help_text() -> str:
     """Return the front door's help: usage, the table of verbs, the exit codes."""
-    rows = [f"  {verb.name:<9} {verb.line}\n{'':12}synthpert {verb.example}" for verb in VERBS]
+    rows = [f"  {verb.name:<10} {verb.line}\n{'':13}synthpert {verb.example}" for verb in VERBS]
     return "\n".join(
         [
             "usage: synthpert [--help] [--version] [--debug] VERB ...",
@@ -210,10 +114,24 @@ def _dispatch(options: list[str], rest: list[str]) -> int:
     verb = next((verb for verb in VERBS if verb.name == rest[0]), None)
     if verb is None:
         raise InputError("unknown verb", file="synthpert", got=rest[0], expected=_near(rest[0]))
-    _refuse_hidden_packages()
+    # `doctor` shows what is hidden, unless it is itself.
+    _refuse_hidden_packages(("tools",) if verb.name == "doctor" else SIBLINGS)
+    if verb.keeps_name:
+        _refuse_busy_run(rest)
     module = importlib.import_module(verb.module)
-    rest = [shipped(word) for word in rest]
+    if verb.name != "recipes":
+        # Its words may name a copy that is to be made.
+        rest = [shipped(word) for word in rest]
     return module.main(rest if verb.keeps_name else rest[1:]) or 0
+
+
+def _refuse_busy_run(words: list[str]) -> None:
+    """Refuse a run that another process is at work in, before the seconds that imports take."""
+    from synthpert import run_record
+    from synthpert.parse_errors import values
+
+    for run in values(words, "--run")[-1:] if ranks.is_first() else ():
+        run_record.refuse_busy(Path(run))
 
 
 def _near(word: str) -> str:
@@ -228,13 +146,13 @@ def _near(word: str) -> str:
     return f"one of {listed}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
-def _refuse_hidden_packages() -> None:
+def _refuse_hidden_packages(names: tuple[str, ...]) -> None:
     """Refuse to run where a folder of the caller's hides one of our packages.
 
     `python -m` puts the current folder first on the import path, and `tools` is a common name.
     """
     home = Path(__file__).resolve().parents[1]
-    for name in SIBLINGS:
+    for name in names:
         spec = importlib.util.find_spec(name)
         origin = spec.origin if spec is not None else None
         if origin is not None and Path(origin).resolve().parents[1] != home:

@@ -18,26 +18,24 @@ from typing import Any
 import jsonargparse
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import (
-    ArgsType,
-    LightningArgumentParser,
-    LightningCLI,
-)
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from synthpert import run_folder, run_record
+from synthpert.asking_flags import add_flags, add_writer, apply_flags
 from synthpert.checkpoints import files as checkpoint_files
 from synthpert.checkpoints.plugin import WholeCheckpoints
 from synthpert.cli_help import Help, parsers
 from synthpert.errors import InputError
+from synthpert.gpus import refuse_absent_gpu
 from synthpert.importing import allow_imports
 from synthpert.parse_errors import explain, written_keys
-from synthpert.probes import Probe
 from synthpert.ranks import is_first
-from synthpert.recipe_keys import odd_keys, swallowed_keys
+from synthpert.recipe_keys import empty_values, odd_keys, swallowed_keys
 from synthpert.saving import SaveConfig
 from synthpert.sharding import refuse_others
-from synthpert.stopping import Ending, requeue, way_on
+from synthpert.sound_values import is_of_trainer, unsound_values
+from synthpert.stopping import Ending, handlers_put_back, requeue, way_on
 from synthpert.student import Student
 from synthpert.watching import Watch, loggers, quieten
 
@@ -66,13 +64,7 @@ class RunCLI(LightningCLI):
         self.parsers = getattr(self, "_subcommand_parsers", {})
         for verb in ("test", "predict"):
             if verb in self.parsers:
-                self.parsers[verb].add_argument(
-                    "--probe",
-                    type=Probe | None,
-                    default=None,
-                    help="ask with names exchanged; the answers are kept under the real questions, "
-                    "in a file of their own",
-                )
+                add_flags(self.parsers[verb], verb)
         for parser in self.parsers.values():
             for action in parser._actions:
                 if action.dest == "ckpt_path":
@@ -117,12 +109,13 @@ class RunCLI(LightningCLI):
         except jsonargparse.ArgumentError as error:
             raise self._explained(error, words) from None
         settings: Any = self.config.get(self.config.get("subcommand") or "") or self.config
-        for odd in swallowed_keys(written, settings):
+        for odd in (*swallowed_keys(written, settings), *empty_values(written, self._actions)):
             raise odd
-        if settings.get("probe"):
-            if "probe" not in settings.data.init_args:
-                raise InputError("this data has no probes", file="--probe", got=settings.probe)
-            settings.data.init_args.probe = settings.probe
+        for odd in unsound_values(written, settings, self.config.get("subcommand")):
+            raise odd
+        apply_flags(settings)
+        if self.config.get("subcommand") == "predict":
+            add_writer(settings, Path(settings.out) if settings.out else None)
 
     def instantiate_classes(self) -> None:
         """Build trainer, student and data module.
@@ -145,10 +138,14 @@ class RunCLI(LightningCLI):
         return explain(str(error), words, self._flags)
 
     @property
-    def _flags(self) -> set[str]:
-        """The keys that this command knows, whichever of the verbs it is."""
+    def _actions(self) -> list[argparse.Action]:
+        """The flags of this command; those of all its verbs, where it has some."""
         every = self.parsers.values() or [self.parser]
-        return {action.dest for parser in every for action in parser._actions}
+        return [action for parser in every for action in parser._actions]
+
+    @property
+    def _flags(self) -> set[str]:
+        return {action.dest for action in self._actions}
 
     def _parse_ckpt_path(self) -> None:
         """Choose the run directory, and the checkpoint that goes with it.
@@ -175,7 +172,8 @@ class RunCLI(LightningCLI):
         if asked == "last":
             newest = run_folder.newest_checkpoint(self.run)
             if newest is None and verb != "fit":
-                raise InputError("the run has no checkpoint", file=self.run)
+                expected = "the --run of a fit that has begun"
+                raise InputError("the run has no checkpoint", file=self.run, expected=expected)
             self.settings.ckpt_path = newest and str(newest)
         elif asked and not Path(asked).exists():
             raise InputError("no such checkpoint", file=asked)
@@ -187,8 +185,20 @@ class RunCLI(LightningCLI):
         if self.keeping is not None and is_first():
             self.keeping.enter_context(run_record.held(self.run, verb))
 
+    def before_predict(self) -> None:
+        """Read the questions before any weight is loaded; end where they are answered already."""
+        self.datamodule.trainer = self.trainer
+        self.trainer.strategy.connect(self.model)
+        self.datamodule.setup("predict")
+        given = (self.trainer, self.model, self.datamodule, self.settings.ckpt_path)
+        callbacks: list[L.Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
+        for callback in callbacks:
+            if getattr(callback, "prepare_predict", lambda *_: False)(*given):
+                raise SystemExit(0)
+
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Build the trainer; without loggers of the user's own it gets the run's."""
+        refuse_absent_gpu(self.settings.trainer.accelerator, f"synthpert {self.subcommand or ''}")
         if self.settings.trainer.logger in (None, True):
             kwargs["logger"] = loggers(self.run, self.settings.watch)
         trainer = super().instantiate_trainer(**kwargs)
@@ -226,9 +236,11 @@ def main(args: Sequence[str]) -> int:
     if "LOCAL_RANK" not in os.environ:
         os.environ.pop(run_folder.VARIABLE, None)
     try:
-        with ExitStack() as keeping:
+        with handlers_put_back(), ExitStack() as keeping:
             cli(args, trainer_defaults={"callbacks": [ending]}, keeping=keeping)
-    except MisconfigurationException as error:
+    except (MisconfigurationException, ValueError) as error:
+        if not is_of_trainer(error):
+            raise
         raise InputError(str(error), file=f"synthpert {args[0]}", column="trainer") from error
     except OSError as error:
         if error.errno not in _CANNOT_WRITE:

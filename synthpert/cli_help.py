@@ -24,7 +24,18 @@ _DOES = {
     "fit": "Train a student on traces or on raw tuples.",
     "validate": "The loss of a checkpoint on the validation examples.",
     "test": "Answer the test questions: predictions.parquet in the run's directory.",
-    "predict": "Answer questions of your own (--data.init_args.questions TABLE), labelled or not.",
+    "predict": "Answer questions of your own, up to millions; stopped, the same command goes on.",
+}
+
+
+_MORE = {
+    "predict": """
+
+Your own table (columns cell_line, pert, gene; others are kept), or every gene after each of yours:
+  synthpert predict --config configs/tiny.yaml --run runs/tiny --ckpt_path last \\
+      --questions mine.csv --out mine-answered.csv
+  synthpert predict --config configs/tiny.yaml --run runs/tiny --ckpt_path last \\
+      --cell-line k562,rpe1 --perts perts.txt --genes all --out screen.parquet --mode direct"""
 }
 
 
@@ -38,7 +49,8 @@ def parsers() -> dict[str, dict[str, Any]]:
         verb: {
             "usage": f"synthpert {verb} --config FILE [--config OVERLAY] [--run DIR] [--KEY VALUE]",
             "description": does
-            + _HELP.format(verb=verb, last="" if verb == "fit" else " --ckpt_path last"),
+            + _HELP.format(verb=verb, last="" if verb == "fit" else " --ckpt_path last").rstrip()
+            + f"{_MORE.get(verb, '')}\n",
             "exit_on_error": False,
             "allow_abbrev": False,
         }

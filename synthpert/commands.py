@@ -7,9 +7,12 @@ import typing
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from synthpert.errors import InputError
+from synthpert.shipped import shipped_folder
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
 
 Result = TypeVar("Result")
 
@@ -26,7 +29,7 @@ def shipped(word: str) -> str:
     flag, equals, path = word.rpartition("=")
     if not (path.startswith("configs/") and path.endswith(".yaml")) or Path(path).exists():
         return word
-    file = Path(__file__).resolve().parent.parent / path
+    file = shipped_folder().parent / path
     return f"{flag}{equals}{file}" if file.exists() else word
 
 
@@ -48,6 +51,35 @@ def run(verb: str, function: Callable[..., Result], args: Sequence[str]) -> Resu
 
     Raises:
         InputError: If an argument is unknown, missing or of the wrong type; one line.
+    """
+    import jsonargparse
+
+    from synthpert.parse_errors import explain, written_keys
+    from synthpert.recipe_keys import empty_values, odd_keys, swallowed_keys
+
+    parser = parser_of(verb, function)
+    words = _spelled(args, typing.get_type_hints(function))
+    flags = {action.dest for action in parser._actions}
+    written = written_keys(words)
+    for odd in odd_keys(written, flags):
+        raise odd
+    try:
+        parsed = parser.parse_args(words)
+    except jsonargparse.ArgumentError as error:
+        raise explain(str(error), [verb, *words], flags, written) from None
+    for odd in (*swallowed_keys(written, parsed), *empty_values(written, parser._actions)):
+        raise odd
+    values = vars(parsed)
+    values.pop("config", None)
+    return function(**values)
+
+
+def parser_of(verb: str, function: Callable[..., object]) -> ArgumentParser:
+    """Make the parser that `run` parses with.
+
+    Args:
+        verb: The words typed after `synthpert`, for the usage line.
+        function: Its signature and docstring are the flags and the help.
     """
     import jsonargparse
     from docstring_parser import parse
@@ -72,12 +104,27 @@ def run(verb: str, function: Callable[..., Result], args: Sequence[str]) -> Resu
         kind = typing.get_args(hints[name])[0] if nargs else hints[name]
         parser.add_argument(name, type=kind, help=told.get(name), nargs=nargs)
     parser.add_function_arguments(function, skip=set(positional))
-    try:
-        values = vars(parser.parse_args(_spelled(args, hints)))
-    except jsonargparse.ArgumentError as error:
-        raise InputError(str(error), file=f"synthpert {verb}") from None
-    values.pop("config", None)
-    return function(**values)
+    return parser
+
+
+def listed(args: Sequence[str], flag: str) -> list[str]:
+    """Spell a flag that takes several words as the parser knows it.
+
+    Args:
+        args: The command line after the verb.
+        flag: Its name without dashes.
+
+    Returns:
+        The words with `--flag A B` as `--flag=["A", "B"]`.
+    """
+    from json import dumps
+
+    word = f"--{flag}"
+    if word not in args:
+        return list(args)
+    start = args.index(word)
+    end = next((i for i in range(start + 1, len(args)) if args[i].startswith("--")), len(args))
+    return [*args[:start], f"{word}={dumps(args[start + 1 : end])}", *args[end:]]
 
 
 def _spelled(args: Sequence[str], hints: dict[str, object]) -> list[str]:

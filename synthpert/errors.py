@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
+from typing import Final
+
+# A value is shown to be recognised: a cell of 10 MB is not, nor is an array 5,000 deep.
+_SHORT: Final = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = _SHORT.maxset = 20
+_LONGEST: Final = 1000
 
 
 class InputError(ValueError):
@@ -15,6 +23,10 @@ class InputError(ValueError):
         column: The column's name (or the key's, in a YAML file).
         got: The offending value.
         expected: What would have been right.
+        near: The known word that may have been meant.
+
+    Attributes:
+        what: As given, and so are the others.
     """
 
     exit_code = 2
@@ -28,11 +40,15 @@ class InputError(ValueError):
         column: str | None = None,
         got: object = None,
         expected: str | None = None,
+        near: str | None = None,
     ) -> None:
+        self.what, self.file, self.row, self.column = what, file, row, column
+        self.got, self.expected, self.near = got, expected, near
         place = ":".join(str(part) for part in (file, row, column) if part is not None)
-        facts = [f"got {got!r}"] if got is not None else []
-        facts += [f"expected {expected}"] if expected is not None else []
-        line = f"{place}: {what}" if place else what
+        facts = [f"got {_SHORT.repr(got)}"] if got is not None else []
+        facts += [f"expected {_clipped(expected)}"] if expected is not None else []
+        facts += [f"did you mean {near!r}?"] if near is not None else []
+        line = f"{place}: {_clipped(what)}" if place else _clipped(what)
         line += f" ({'; '.join(facts)})" if facts else ""
         super().__init__(" ".join(line.split()))
 
@@ -44,3 +60,7 @@ class StoppedError(RuntimeError):
     """
 
     exit_code = 3
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Final
 
 from synthpert.errors import InputError
 
+_ALIKE: Final = 0.7
 SUMS: Final = "SHA256SUMS"
 """The file with a folder's checksums, as `sha256sum --check` reads it."""
 
@@ -34,7 +37,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     if not path.name:
         raise InputError("no file's name", file=path, expected="a file")
     beside = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield beside
@@ -43,14 +46,67 @@ def whole_file(path: Path) -> Iterator[Path]:
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path, remedy: str | None = None) -> Iterator[None]:
+    """Say in one line that the disk is full or closed, whoever meets it inside the block.
+
+    Args:
+        path: What is written.
+        remedy: What can be done about it.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    try:
+        yield
     except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror or error}", file=path) from None
+        what = f"cannot be written: {error.strerror or error}"
+        raise InputError(what, file=path, expected=remedy) from None
+    except BaseException as error:
+        if why := _disk_fault(error):
+            raise InputError(f"cannot be written: {why}", file=path, expected=remedy) from None
+        raise
+
+
+def _disk_fault(error: BaseException) -> str | None:
+    """What the system said where polars, which makes an error of its own of it, was writing."""
+    said = re.search(r"\(os error (\d+)\)", str(error))
+    if said is None or not type(error).__module__.startswith("polars"):
+        return None
+    return os.strerror(int(said[1]))
+
+
+def no_such_file(path: Path) -> InputError:
+    """The error for a path where nothing is: a slip, another folder, a link to what is gone.
+
+    Args:
+        path: As it was given.
+    """
+    if path.is_symlink():
+        there = str(path.readlink())
+        return InputError("the link leads nowhere", file=path, got=there, expected="a file there")
+    if not path.parent.is_dir():
+        return InputError("no such file", file=path, expected=f"a folder {path.parent}")
+    try:
+        beside = sorted(path.parent.iterdir())
+    except OSError:  # a folder that may be passed through but not listed
+        beside = []
+    alike = [x.name for x in beside if _likeness(x.stem, path.stem) >= _ALIKE]
+    near = max(alike, key=lambda name: _likeness(name, path.name), default=None)
+    hint = f"; did you mean {str(path.with_name(near))!r}?" if near else ""
+    return InputError(f"no such file{hint}", file=path)
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()
 
 
 def checksums(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file of a folder, by name."""
     found = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(each for each in folder.iterdir() if each.is_file()):
         with path.open("rb") as file:
             found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
     return found

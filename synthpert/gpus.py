@@ -11,6 +11,32 @@ from typing import NamedTuple
 from synthpert.errors import InputError
 
 
+def refuse_absent_gpu(accelerator: object, command: str) -> None:
+    """Refuse a recipe for a GPU where there is none, before anything is written or loaded.
+
+    Args:
+        accelerator: What `trainer.accelerator` says.
+        command: For the error, such as `synthpert fit`.
+
+    Raises:
+        InputError: If a GPU is asked for by name and torch sees none.
+    """
+    if accelerator not in ("gpu", "cuda"):
+        return
+    import torch
+
+    on_a_mac = accelerator == "gpu" and torch.backends.mps.is_available()
+    if not torch.cuda.is_available() and not on_a_mac:
+        raise InputError(
+            "torch sees no GPU",
+            file=command,
+            column="trainer.accelerator",
+            got=str(accelerator),
+            expected="a machine with one (`synthpert doctor` tells what is amiss here), or a "
+            "recipe that needs none, such as configs/tuples_cpu.yaml",
+        )
+
+
 class Gpu(NamedTuple):
     """One card.
 

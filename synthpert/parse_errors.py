@@ -6,18 +6,17 @@ helps is its innermost cause, and the place in the YAML where that was written.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
 from synthpert.errors import InputError
+from synthpert.recipe_keys import nearest
+from synthpert.yaml_places import Place, places
 
 _DENIED = re.compile(r"Importing '([^']+)' is not allowed")
 _UNKNOWN = re.compile(r"(?:does not accept option|Option) '([^']+)'")
@@ -35,16 +34,7 @@ _KEY = re.compile(r'^( *)(?:- )?Parser key "([^"]+)"', re.MULTILINE)
 _EXPECTED = re.compile(r"Expected an? (.+?)(?:\. Got value: (.*))?$", re.MULTILINE)
 _GIVEN = re.compile(r"Given value: (?:NestedArg\(.*val=)?(.*?)\)?$", re.MULTILINE)
 _LONG = 120
-
-
-class _Place(NamedTuple):
-    """Where a key stands in a YAML: dotted path, the class it is given to, its value, its line."""
-
-    file: Path
-    key: str
-    owner: str | None
-    value: str | None
-    line: int
+_OF_A_RECIPE = ("fit", "validate", "test", "predict")
 
 
 def values(args: Sequence[str], *flags: str) -> list[str]:
@@ -54,25 +44,44 @@ def values(args: Sequence[str], *flags: str) -> list[str]:
     return [value for value in [*joined, *apart] if value]
 
 
-def explain(text: str, args: Sequence[str], flags: Iterable[str]) -> InputError:
+def written_keys(args: Sequence[str]) -> list[Place]:
+    """The keys of the YAMLs of a command line, without those that a flag of it overrides.
+
+    Args:
+        args: The command line.
+
+    Raises:
+        InputError: If a file cannot be read, or is not one of keys.
+    """
+    written = [x for file in values(args, "--config", "-c") for x in places(Path(file))]
+    return [place for place in written if not _typed(place, args)]
+
+
+def explain(
+    text: str,
+    args: Sequence[str],
+    flags: Iterable[str],
+    written: Sequence[Place] | None = None,
+) -> InputError:
     """Find what a complaint of jsonargparse's is about.
 
     Args:
         text: What its error says.
         args: The command line, from the verb on.
         flags: The keys that the command knows, such as `trainer.max_steps`.
+        written: The keys of the YAMLs; read from those of `args` if None.
 
     Returns:
         The error to raise: one line, with the file and line of the key where a YAML holds it.
     """
     try:
-        written = [x for file in values(args, "--config", "-c") for x in _places(Path(file))]
+        known = written_keys(args) if written is None else list(written)
     except InputError as error:
         return error
     complaint = _Complaint(
         text,
-        " ".join(["synthpert", *args[:1]]),
-        [place for place in written if not _typed(place, args)],
+        " ".join(["synthpert", *(word for word in args[:1] if not word.startswith("-"))]),
+        known,
         list(flags),
         [found[2] for found in _KEY.finditer(text)],
         _CLASS.findall(text),
@@ -87,7 +96,7 @@ def explain(text: str, args: Sequence[str], flags: Iterable[str]) -> InputError:
 class _Complaint(NamedTuple):
     text: str
     command: str
-    places: list[_Place]
+    places: list[Place]
     flags: list[str]
     keys: list[str]
     classes: list[str]
@@ -95,13 +104,15 @@ class _Complaint(NamedTuple):
     def error(
         self,
         what: str,
-        place: _Place | None,
+        place: Place | None,
         keys: Sequence[str],
         got: str | None = None,
         expected: str | None = None,
+        near: str | None = None,
     ) -> InputError:
         """The error at its place in a YAML, or else at its flag."""
-        facts = {"got": None if got is None or len(got) > _LONG else got, "expected": expected}
+        short = None if got is None or len(got) > _LONG else got
+        facts = {"got": short, "expected": expected, "near": near}
         if place is not None:
             where = {"file": place.file, "row": place.line, "column": place.key}
             return InputError(what, **where, **facts)  # type: ignore[arg-type]
@@ -109,7 +120,7 @@ class _Complaint(NamedTuple):
 
     def place(
         self, *, key: str | None = None, owner: str | None = None, value: str | None = None
-    ) -> _Place | None:
+    ) -> Place | None:
         """The last place, below the outermost key, of a key (of a class, if named) or a value."""
         outer = "".join(self.keys[:1])
         for place in reversed([each for each in self.places if each.key.startswith(outer)]):
@@ -138,9 +149,9 @@ def _unknown_key(it: _Complaint) -> InputError | None:
     if not (found := _UNKNOWN.search(it.text)):
         return None
     key, owner = found[1], it.classes[-1] if it.classes else None
-    near = _near(key, it.flags if owner is None else _parameters(owner))
+    near = nearest(key, it.flags if owner is None else _parameters(owner))
     place = it.place(key=key, owner=owner)
-    return it.error("unknown key", place, [*it.keys[:1], key], got=key, expected=near)
+    return it.error("unknown key", place, [*it.keys[:1], key], got=key, near=near)
 
 
 def _no_subclass(it: _Complaint) -> InputError | None:
@@ -153,25 +164,29 @@ def _no_subclass(it: _Complaint) -> InputError | None:
 def _missing(it: _Complaint) -> InputError | None:
     if not (found := _REQUIRED.search(it.text)):
         return None
-    names = re.sub(r"\b(fit|validate|test|predict)\.", "", found[1])
+    names = re.sub(rf"\b({'|'.join(_OF_A_RECIPE)})\.", "", found[1])
     if it.classes:
         place = it.place(value=it.classes[-1])
         return it.error(f"missing: {names}", place, it.keys[:1], got=it.classes[-1])
-    return it.error(f"missing: {names}", None, [], expected="--config FILE, or these as flags")
+    wanted = "--config FILE, or these as flags"
+    if not it.command.endswith(_OF_A_RECIPE):
+        wanted = f"what `{it.command} --help` says"
+    return it.error(f"missing: {names}", None, [], expected=wanted)
 
 
 def _no_class(it: _Complaint) -> InputError | None:
     if not (found := _NO_PATH.search(it.text) or _NO_CLASS.search(it.text)):
         return None
     why = ": ".join(["no such class", *found.groups()[1:]])
-    return it.error(why, it.place(value=found[1]), it.keys[:1], got=found[1])
+    near = _near_class(found[1])
+    return it.error(why, it.place(value=found[1]), it.keys[:1], got=found[1], near=near)
 
 
 def _unknown_flag(it: _Complaint) -> InputError | None:
     if not (found := _UNKNOWN_FLAG.search(it.text)):
         return None
-    near = _near(found[1].lstrip("-").partition("=")[0], it.flags, dashes="--")
-    return it.error("unknown flag", None, [], got=found[1], expected=near)
+    near = nearest(found[1].lstrip("-").partition("=")[0], it.flags)
+    return it.error("unknown flag", None, [], got=found[1], near=near and f"--{near}")
 
 
 def _wrong_value(it: _Complaint) -> InputError:
@@ -194,42 +209,7 @@ def _wrong_value(it: _Complaint) -> InputError:
     return it.error("wrong value", place, it.keys, got=got, expected=expected)
 
 
-def _places(file: Path) -> Iterator[_Place]:
-    """Every key of a YAML file.
-
-    Raises:
-        InputError: If the file cannot be read, or is no YAML.
-    """
-    try:
-        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise InputError(f"this is no YAML: {error.problem}", file=file, row=line) from None
-    except FileNotFoundError:
-        raise InputError("no such file", file=file) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read this file: {error}", file=file) from None
-    todo: list[tuple[yaml.Node | None, str, str | None]] = [(root, "", None)]
-    while todo:
-        node, above, owner = todo.pop(0)
-        if isinstance(node, yaml.SequenceNode):
-            todo += [(item, above, None) for item in node.value]
-        if not isinstance(node, yaml.MappingNode):
-            continue
-        scalars = {
-            key.value: value.value
-            for key, value in node.value
-            if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode)
-        }
-        for key, value in node.value:
-            dotted = f"{above}.{key.value}".strip(".")
-            text = scalars.get(key.value)
-            yield _Place(file, dotted, owner, text, key.start_mark.line + 1)
-            named = scalars.get("class_path") if key.value == "init_args" else None
-            todo.append((value, dotted, named))
-
-
-def _typed(place: _Place, args: Sequence[str]) -> bool:
+def _typed(place: Place, args: Sequence[str]) -> bool:
     """Whether the command line gives this key too, and so overrides the YAML."""
     typed = [word.partition("=")[0].removeprefix("--") for word in args if word.startswith("--")]
     short = place.key.replace(".init_args.", ".")
@@ -258,6 +238,9 @@ def _parameters(path: str) -> list[str]:
     return list(dict.fromkeys(name for name in names if name not in ("self", "args", "kwargs")))
 
 
-def _near(key: str, known: list[str], dashes: str = "") -> str | None:
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"perhaps {dashes}{near[0]}" if near else None
+def _near_class(path: str) -> str | None:
+    """The class of a like name in the module that was named; nothing is imported for it."""
+    module, _, name = path.rpartition(".")
+    inside = vars(sys.modules.get(module, object)).items()
+    near = nearest(name, [key for key, value in inside if inspect.isclass(value)])
+    return near and f"{module}.{near}"

@@ -9,6 +9,7 @@ import logging
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,10 @@ LOCK: Final = ".lock"
 LOG: Final = "run.log"
 STARTS: Final = "starts.jsonl"
 _BUSY: Final = "another process is at work in this run"
-_REMEDY: Final = "wait for it, stop it, or give another --run"
+_REMEDY: Final = (
+    "wait for it, stop it, or give another --run; the same student answers there by "
+    "--ckpt_path {run}/checkpoints/last.ckpt"
+)
 # The programs whose versions decide a run's numbers.
 _PROGRAMS: Final = ("torch", "lightning", "transformers", "tokenizers", "peft", "polars", "numpy")
 _GIT_SECONDS: Final = 5.0
@@ -41,7 +45,7 @@ def refuse_busy(run: Path) -> None:
     Raises:
         StoppedError: Who that is.
     """
-    refuse_held(run / LOCK, run, _BUSY, _REMEDY)
+    refuse_held(run / LOCK, run, _BUSY, _REMEDY.format(run=run))
 
 
 @contextmanager
@@ -56,7 +60,8 @@ def held(run: Path, verb: str) -> Iterator[None]:
         InputError: If nothing can be written there.
         StoppedError: If another process is at work there; it says which.
     """
-    lock = hold(run / LOCK, run, _BUSY, _REMEDY)
+    is_new = not run.exists()
+    lock = hold(run / LOCK, run, _BUSY, _REMEDY.format(run=run))
     try:
         handler = logging.FileHandler(run / LOG, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -67,6 +72,8 @@ def held(run: Path, verb: str) -> Iterator[None]:
         except (InputError, StoppedError) as error:
             # The front door tells it on the terminal.
             _tell(handler, logging.ERROR, redact_text(str(error)))
+            if is_new and isinstance(error, InputError):
+                _remove_untouched(run)
             raise
         except BaseException as error:
             _tell(handler, logging.ERROR, f"{verb} ended by {type(error).__name__}")
@@ -76,6 +83,12 @@ def held(run: Path, verb: str) -> Iterator[None]:
             handler.close()
     finally:
         release(lock)
+
+
+def _remove_untouched(run: Path) -> None:
+    """Remove the folder of a run that was refused before it began: a slip leaves nothing behind."""
+    if {path.name for path in run.rglob("*") if not path.is_dir()} <= {LOCK, LOG, STARTS}:
+        shutil.rmtree(run, ignore_errors=True)
 
 
 def _tell(handler: logging.Handler, level: int, text: str) -> None:

@@ -55,6 +55,13 @@ class Scratch:
     opens_thought: bool = False
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        sizes = ("hidden_size", "layers", "heads", "intermediate_size", "max_positions")
+        for name in sizes:
+            if getattr(self, name) < 1:
+                place, got = f"model.scratch.{name}", getattr(self, name)
+                raise InputError("not a size", column=place, got=got, expected="1 or more")
+
 
 def make_tokenizer(words: Iterable[str], opens_thought: bool = False) -> PreTrainedTokenizerBase:
     """Build a lossless tokenizer: one id for each of `words`, bytes for everything else.

@@ -9,9 +9,11 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from types import FrameType
+from typing import Final
 
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -23,6 +25,22 @@ from synthpert.importing import import_words
 log = logging.getLogger(__name__)
 
 INTERRUPTED, TERMINATED = 130, 143
+_HEARD: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+@contextmanager
+def handlers_put_back() -> Iterator[None]:
+    """Put the signals' handlers back as they were: those of a command end with it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {each: signal.getsignal(each) for each in _HEARD}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            if handler is not None:
+                signal.signal(each, handler)
 
 
 class Ending(L.Callback):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from synthpert.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from synthpert.student import Student
 
@@ -31,6 +32,7 @@ _HERE = {
     "watch.mode": "disabled",
 }
 _CONFIG = ("--config", "-c")
+_WANTED: ContextVar[bool] = ContextVar("wanted", default=False)
 # What a run's own config.yaml holds beside a recipe.
 _OF_THE_RUN = ("ckpt_path", "run", "weights_only")
 _EXAMPLES = """
@@ -81,6 +83,12 @@ class Flags(argparse.ArgumentParser):
             allow_abbrev=False,
         )
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401
+        """Parse as argparse does; where `flags_of` is at work, give it this parser instead."""
+        if _WANTED.get():
+            raise _Seen(self)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Refuse the command line.
 
@@ -88,6 +96,30 @@ class Flags(argparse.ArgumentParser):
             InputError: Always, in one line.
         """
         raise InputError(message, file=self.prog)
+
+
+class _Seen(Exception):
+    """Carries a parser out of its verb."""
+
+
+def flags_of(verb: Callable[[], object]) -> Flags:
+    """The parser of a verb, which is called for it and stops where it would parse.
+
+    Args:
+        verb: Calls the verb's `main`.
+
+    Raises:
+        RuntimeError: If the verb has no flags of this kind.
+    """
+    token = _WANTED.set(True)
+    try:
+        verb()
+    except _Seen as seen:
+        found: Flags = seen.args[0]
+        return found
+    finally:
+        _WANTED.reset(token)
+    raise RuntimeError("the verb parses nothing")
 
 
 def build(words: Sequence[str], base: str | None = None) -> Built:

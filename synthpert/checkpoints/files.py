@@ -105,6 +105,26 @@ def refuse_damaged(path: Path) -> None:
         )
 
 
+def digest(path: Path) -> str:
+    """The SHA-256 of a checkpoint; of a folder, that of all its files' names and contents.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    whole = hashlib.sha256()
+    files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+    try:
+        for each in files:
+            with each.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if each == path:
+                return found
+            whole.update(f"{each.relative_to(path)} {found}\n".encode())
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", file=path) from None
+    return whole.hexdigest()
+
+
 def remove(path: Path) -> None:
     """Delete a checkpoint, the one that it replaced, and their checksums."""
     for each in (path, previous(path)):

@@ -59,7 +59,7 @@ def refuse_another(
             file="ckpt_path",
             column=key,
             got=saved.get(key),
-            expected=repr(value),
+            expected=f"{value!r}; RUN/config.yaml is the recipe that it was trained with",
         )
     odd = sorted(_trained(module) ^ set(checkpoint["state_dict"]))
     if odd:

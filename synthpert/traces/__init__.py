@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -13,12 +12,13 @@ import polars as pl
 from synthpert.answers import Grade, parse_answer, parse_grade
 from synthpert.errors import InputError
 from synthpert.files import whole_file
+from synthpert.json_lines import read_json_lines
 from synthpert.questions import LABEL_DTYPE, LABELS, Label, Question
-from synthpert.tables import FIRST_ROW, check_file, read_parquet_table, read_text_table
+from synthpert.tables import FIRST_ROW, read_parquet_table, read_text_table
 from synthpert.traces.gates import RejectReason, gate, grade_gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
 GRADE_DTYPE = pl.Enum([grade.value for grade in Grade])
 TRACE_SCHEMA = pl.Schema(
@@ -120,12 +120,8 @@ def write_traces(traces: pl.DataFrame, path: Path | str) -> None:
     unknown = sorted(set(traces.columns) - set(TRACE_SCHEMA))
     if unknown:
         raise ValueError(f"not columns of a trace: {', '.join(unknown)}")
-    try:
-        with whole_file(path) as place:
-            writers[path.suffix](_complete(traces), place)
-    except pl.exceptions.ComputeError as error:
-        # What polars makes of a full disk.
-        raise InputError(f"cannot be written: {error}", file=path) from None
+    with whole_file(path) as place:
+        writers[path.suffix](_complete(traces), place)
 
 
 def read_traces(path: Path | str) -> pl.DataFrame:
@@ -146,7 +142,7 @@ def read_traces(path: Path | str) -> pl.DataFrame:
             one in white space, or an unknown label, answer or grade.
     """
     path = Path(path)
-    first_row = FIRST_ROW
+    rows: Sequence[int] | None = None
     if path.suffix == ".parquet":
         texts = [name for name, dtype in TRACE_SCHEMA.items() if dtype != pl.Boolean()]
         table = read_parquet_table(path, _NEEDED, texts)
@@ -156,12 +152,12 @@ def read_traces(path: Path | str) -> pl.DataFrame:
                 "wrong type", file=path, column="label_blind", got=str(blind), expected="Boolean"
             )
     elif path.suffix == ".jsonl":
-        table, first_row = _read_jsonl(path), 1
+        table, rows = _read_jsonl(path)
     elif path.suffix == ".csv" or path.suffixes[-2:] == [".csv", ".gz"]:
         table = _read_released(path)
     else:
         raise InputError("not a trace file", file=path, expected=".parquet, .jsonl or .csv")
-    _check(table, path, first_row)
+    _check(table, path, rows or range(FIRST_ROW, FIRST_ROW + len(table)))
     return _complete(table)
 
 
@@ -172,22 +168,15 @@ def _complete(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _read_jsonl(path: Path) -> pl.DataFrame:
-    check_file(path)
-    raw = path.read_bytes().rstrip()
-    lines = raw.split(b"\n") if raw else []
-    rows = [_read_line(line, path, row) for row, line in enumerate(lines, 1)]
+def _read_jsonl(path: Path) -> tuple[pl.DataFrame, list[int]]:
+    """The traces, and the line of each."""
+    found = list(read_json_lines(path))
+    values = [_values(trace, path, row) for row, trace in found]
     schema = dict.fromkeys(TRACE_SCHEMA, pl.String()) | {"label_blind": pl.Boolean()}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame(values, schema=schema, orient="row"), [row for row, _ in found]
 
 
-def _read_line(line: bytes, path: Path, row: int) -> list[Any]:
-    try:
-        trace = json.loads(line)
-    except (ValueError, RecursionError):
-        trace = None
-    if not isinstance(trace, dict):
-        raise InputError("not a line of JSON", file=path, row=row, expected="one object a line")
+def _values(trace: dict[str, Any], path: Path, row: int) -> list[Any]:
     for name in _NEEDED:
         if name not in trace:
             raise InputError("column is missing", file=path, row=row, column=name)
@@ -220,7 +209,7 @@ def _read_released(path: Path) -> pl.DataFrame:
     )
 
 
-def _check(table: pl.DataFrame, path: Path, first_row: int) -> None:
+def _check(table: pl.DataFrame, path: Path, rows: Sequence[int]) -> None:
     """Refuse a table at the first row of a column that holds what it must not."""
     labels, grades = [label.value for label in LABELS], [grade.value for grade in Grade]
     allowed = {"label": labels, "answer": labels, "grade": grades}
@@ -239,5 +228,5 @@ def _check(table: pl.DataFrame, path: Path, first_row: int) -> None:
                 what = "white space around the name" if got.strip() else f"{column} is empty"
                 expected = repr(got.strip()) if got.strip() else "a name"
             raise InputError(
-                what, file=path, row=index + first_row, column=column, got=got, expected=expected
+                what, file=path, row=rows[index], column=column, got=got, expected=expected
             )

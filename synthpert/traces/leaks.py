@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from synthpert.errors import InputError
+from synthpert.questions import CELL_LINES, cell_lines_in
 
 
 def leaked(rows: pl.DataFrame, test: pl.DataFrame, split: str) -> pl.Series:
@@ -52,3 +53,29 @@ def refuse_leaked(rows: pl.DataFrame, tested: pl.Series, file: Path, expected: s
             got=f"{first['cell_line']} {first['pert']} {first['gene']}",
             expected=expected,
         )
+
+
+def refuse_other_lines(traces: pl.DataFrame, folder: Path, file: Path) -> None:
+    """Refuse a cell line of no question: `K562` would pass by the test rows of `k562`.
+
+    Args:
+        traces: With the column cell_line.
+        folder: Of the benchmark; all its cell lines are known, also those that are not asked for.
+        file: Where the traces are from.
+
+    Raises:
+        InputError: At the first cell line that the benchmark has not.
+    """
+    known = cell_lines_in(folder)
+    spelled = {name.casefold(): name for name in known}
+    for line in traces["cell_line"].unique(maintain_order=True):
+        near = spelled.get(line.casefold(), line if line in CELL_LINES else None)
+        if line not in known and near != line:
+            raise InputError(
+                "traces of an unknown cell line",
+                file=file,
+                column="cell_line",
+                got=line,
+                expected=f"one of {', '.join(known)}",
+                near=near,
+            )

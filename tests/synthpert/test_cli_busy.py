@@ -27,7 +27,8 @@ def test_a_run_at_work_is_refused_whatever_the_verb(verb: str, tmp_path: Path) -
         assert sorted(run.iterdir()) == before
     assert done.returncode == 3
     assert done.stderr.startswith(f"run: {OUR}")
-    assert done.stderr.endswith("(wait for it, stop it, or give another --run)\n")
+    assert "(wait for it, stop it, or give another --run; " in done.stderr
+    assert done.stderr.endswith("--ckpt_path run/checkpoints/last.ckpt)\n")
     assert done.stderr.count("\n") == 1
 
 

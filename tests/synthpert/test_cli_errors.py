@@ -75,12 +75,12 @@ def rename(old: str, new: str) -> Change:
         (
             lambda x: rename("batch_size", "batch_sise")(x["data"]["init_args"]),
             "data.init_args.batch_sise",
-            "perhaps batch_size",
+            "did you mean 'batch_size'?",
         ),
         (
             lambda x: rename("questions", "questionz")(x["trainer"]["callbacks"][0]["init_args"]),
             "trainer.callbacks.init_args.questionz",
-            "perhaps questions",
+            "did you mean 'questions'?",
         ),
     ],
 )
@@ -139,7 +139,7 @@ def test_a_wrong_flag_is_not_blamed_on_the_yaml(capsys: pytest.CaptureFixture[st
 def test_an_unknown_flag_is_named_with_the_likely_one(capsys: pytest.CaptureFixture[str]) -> None:
     config = write(Path("right.yaml"), recipe())
     line = refused_at_once(capsys, "fit", "--config", config, "--model.warmup_stepz", "3")
-    assert line.endswith("(got '--model.warmup_stepz'; expected perhaps --model.warmup_steps)")
+    assert line.endswith("(got '--model.warmup_stepz'; did you mean '--model.warmup_steps'?)")
 
 
 def test_a_class_from_elsewhere_is_refused_before_its_module_is_imported(
@@ -209,7 +209,7 @@ def test_a_run_without_a_checkpoint_is_one_line(
 ) -> None:
     config = write(Path("right.yaml"), recipe())
     line = refused_at_once(capsys, verb, "--config", config, "--run", "no", "--ckpt_path", "last")
-    assert line == "no: the run has no checkpoint"
+    assert line == "no: the run has no checkpoint (expected the --run of a fit that has begun)"
 
 
 def test_a_missing_checkpoint_is_named(capsys: pytest.CaptureFixture[str]) -> None:

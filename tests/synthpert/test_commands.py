@@ -81,7 +81,7 @@ def test_flags_may_come_from_a_yaml(tmp_path: Path) -> None:
     "args", [["a.csv", "--sed", "1"], [], ["a.csv", "--seed", "many"], ["a.csv", "--config", "no"]]
 )
 def test_wrong_command_line_is_one_line(args: list[str]) -> None:
-    with pytest.raises(InputError, match="synthpert show") as error:
+    with pytest.raises(InputError, match=r"synthpert show|^no: no such file$") as error:
         run(*args)
     assert "\n" not in str(error.value)
 

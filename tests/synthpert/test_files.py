@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from synthpert.errors import InputError
-from synthpert.files import SUMS, checksums, seal, whole_file
+from synthpert.files import SUMS, checksums, no_such_file, seal, whole_file
 
 
 def test_written_file_gets_its_name_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -47,3 +47,21 @@ def test_a_sealed_folder_names_the_checksum_of_each_file(tmp_path: Path) -> None
     (tmp_path / "a").write_bytes(b"abc")
     seal(tmp_path)
     assert (tmp_path / SUMS).read_text() == f"{checksums(tmp_path)['a']}  a\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("mine.tsv", "no such file; did you mean '{folder}/mine.csv'?"),
+        ("other.csv", "no such file"),
+        ("gone/mine.csv", "no such file (expected a folder {folder}/gone)"),
+        ("link.csv", "the link leads nowhere (got 'unmounted/a.csv'; expected a file there)"),
+    ],
+)
+def test_a_file_that_is_not_there_is_named_with_what_may_have_been_meant(
+    asked: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.csv").touch()
+    (tmp_path / "link.csv").symlink_to("unmounted/a.csv")
+    error = no_such_file(tmp_path / asked)
+    assert str(error) == f"{tmp_path / asked}: " + said.format(folder=tmp_path)

@@ -21,8 +21,9 @@ from synthpert.verbs import VERBS, Verb
 
 HEAVY = ("torch", "lightning", "transformers", "polars", "litellm", "rich", "jsonargparse", "yaml")
 ORDER = [
-    *("data", "traces", "preview", "estimate", "fit", "validate", "test", "predict"),
-    *("ask", "baseline", "convert", "score", "report", "export"),
+    *("doctor", "recipes", "check", "data", "traces", "preview", "estimate"),
+    *("fit", "validate", "test", "predict", "hits", "serve"),
+    *("ask", "baseline", "convert", "score", "report", "export", "completion"),
 ]
 
 PLANTED = """
@@ -167,7 +168,7 @@ def test_an_unknown_verb_is_one_line_with_what_was_meant(
     assert main([typed]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"synthpert: unknown verb (got '{typed}'; expected one of data, ")
+    assert err.startswith(f"synthpert: unknown verb (got '{typed}'; expected one of doctor, ")
     assert err.count("\n") == 1
     assert ("did you mean" in err) == (meant is not None)
     assert f"did you mean '{meant}'?" in err or meant is None

@@ -63,10 +63,9 @@ WRONG = {
         ":2:label: unknown label (got 'Upregulated'; expected not differentially expressed | "
         "upregulated | downregulated)",
     ),
-    "no label": (
-        TEXT.replace("upregulated", ""),
-        ":2:label: unknown label (got ''; expected not differentially expressed | "
-        "upregulated | downregulated)",
+    "cell line of the benchmark in capitals": (
+        TEXT.replace("k562", "K562"),
+        ":2:cell_line: unknown cell line (got 'K562'; expected k562)",
     ),
     "date": (
         TEXT.replace("HBB", "2-Sep"),
@@ -133,3 +132,9 @@ def test_a_parquet_file_is_checked_as_a_text_file_is(tmp_path: Path) -> None:
     assert refusal(path).startswith(":pert: column is missing")
     whole.with_columns(label=pl.lit(1)).write_parquet(path)
     assert refusal(path) == ":label: column is not text (got 'Int32'; expected String)"
+
+
+def test_a_label_that_is_not_known_may_be_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("cell_line,pert,gene,label\nk562,AARS,A2M,\nk562,AARS,HBB,upregulated\n")
+    assert read_table(path)["label"].to_list() == [None, "upregulated"]

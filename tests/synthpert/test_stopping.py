@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from synthpert import run_folder
-from synthpert.stopping import INTERRUPTED, TERMINATED, Ending, requeue, way_on
+from synthpert.stopping import INTERRUPTED, TERMINATED, Ending, handlers_put_back, requeue, way_on
 
 WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -138,3 +138,10 @@ def test_ranks_stop_at_the_end_of_a_step_whichever_hears_a_signal(
     assert trainer.received_sigterm
     ending.on_exception(trainer, L.LightningModule(), SIGTERMException())
     assert ending.code == (INTERRUPTED if sent == signal.SIGINT else TERMINATED)
+
+
+def test_the_handlers_of_a_command_end_with_it() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with handlers_put_back():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGINT) == before

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthpert.errors import InputError
-from synthpert.questions.checks import check_names, check_unique
+from synthpert.questions.checks import check_names, check_spelling, check_unique
 from synthpert.questions.perturbqa import read_cell_line
 from synthpert.tables import check_file, read_parquet_table, read_text_table, refuse
 
@@ -59,6 +59,16 @@ def test_a_date_is_allowed_where_it_may_be_a_name(tmp_path: Path) -> None:
     check_names(table, tmp_path, ["cell_line"], dates=False)
     with pytest.raises(InputError, match="date by a spreadsheet"):
         check_names(table, tmp_path, ["cell_line"])
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("a2m", r"lower case.*\(got 'a2m'; expected A2M"), ("ENSG00000175899.14", "Ensembl ident")],
+)
+def test_what_is_no_symbol_of_a_human_gene_is_refused(name: str, said: str, tmp_path: Path) -> None:
+    table = pl.DataFrame({"gene": ["C1orf112", "7SK", "RP11-34P13.7", name]})
+    with pytest.raises(InputError, match=rf":5:gene: {said}"):
+        check_spelling(table, tmp_path, ["gene"])
 
 
 def test_direction_is_null_where_nothing_changes(tmp_path: Path) -> None:

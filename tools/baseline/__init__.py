@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from synthpert import __version__
-from synthpert.commands import run
+from synthpert.commands import listed, run
 from synthpert.errors import InputError
 from synthpert.predictions import check_suffix, write_predictions
 from synthpert.questions import read_questions, split_questions
@@ -29,7 +29,7 @@ def main(args: list[str]) -> int:
         from tools.ask import ask_as_summer
 
         return ask_as_summer(args[1:])
-    run("baseline", baseline, _listed(args))
+    run("baseline", baseline, listed(args, "files"))
     return 0
 
 
@@ -105,14 +105,3 @@ def _check_flags(name: str, materials: Materials) -> None:
         if value and name != owner:
             place = f"synthpert baseline {name}"
             raise InputError(f"does not use --{flag}", file=place, expected=f"only {owner} does")
-
-
-def _listed(args: list[str]) -> list[str]:
-    """The words with `--files A B` as the parser knows it: `--files=["A", "B"]`."""
-    from json import dumps
-
-    if "--files" not in args:
-        return args
-    start = args.index("--files")
-    end = next((i for i in range(start + 1, len(args)) if args[i].startswith("--")), len(args))
-    return [*args[:start], f"--files={dumps(args[start + 1 : end])}", *args[end:]]

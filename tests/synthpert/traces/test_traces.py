@@ -153,7 +153,7 @@ def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
         (minimal(gene=5), r"2:gene: wrong value \(got 5; expected a string"),
         (minimal(label_blind="no"), r"2:label_blind: wrong value .*true or false"),
         (minimal(reasoning="\ud800"), "2:reasoning: wrong value"),
-        ([1], "2: not a line of JSON"),
+        ([1], "2: not an object"),
     ],
 )
 def test_a_wrong_row_is_named(tmp_path: Path, row: object, message: str) -> None:
@@ -161,11 +161,19 @@ def test_a_wrong_row_is_named(tmp_path: Path, row: object, message: str) -> None
         read_traces(jsonl(tmp_path, minimal(), row))
 
 
-@pytest.mark.parametrize("line", ["{", "", "\xff", "[" * 100_000, "9" * 5000])
+@pytest.mark.parametrize("line", ["{", "\xff", "[" * 100_000, "9" * 5000])
 def test_a_broken_line_is_named(tmp_path: Path, line: str) -> None:
     path = jsonl(tmp_path, minimal())
     path.write_bytes(path.read_bytes() + line.encode("latin-1") + b"\n" + path.read_bytes())
-    with pytest.raises(InputError, match=r"traces\.jsonl:2: not a line of JSON"):
+    with pytest.raises(InputError, match=r"traces\.jsonl:2: (not JSON|not UTF-8|nested)"):
+        read_traces(path)
+
+
+def test_an_empty_line_is_no_trace_and_counts_as_a_row(tmp_path: Path) -> None:
+    path = jsonl(tmp_path, minimal())
+    wrong = jsonl(tmp_path, minimal(label="up")).read_bytes()
+    path.write_bytes(b"\n" + wrong)
+    with pytest.raises(InputError, match=r"traces\.jsonl:2:label: unknown label"):
         read_traces(path)
 
 
