@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Nothing is installed outside .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clean .venv
+.PHONY: help demo test check docs clean .venv
 
 PACKAGES := synthpert callbacks data_modules tools
 BIN := .venv/bin
@@ -43,6 +43,12 @@ check: $(STAMP) ## lint, format and types
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy $(PACKAGES)
+
+# Strict: a link that leads nowhere, or a page that is in no menu, is an error. (With --quiet MkDocs
+# would not count its warnings.)
+docs: $(STAMP) ## the documentation as a site, build/site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo 'Open in a browser: build/site/index.html'
 
 clean: ## remove caches and build products; keeps .venv, data and runs
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

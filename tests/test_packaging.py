@@ -218,6 +218,7 @@ def test_make_alone_lists_its_targets() -> None:
         "demo",
         "test",
         "check",
+        "docs",
         "clean",
         ".venv",
     ]
@@ -241,7 +242,7 @@ def test_make_says_which_python_it_needs(tmp_path: Path) -> None:
 def test_the_ci_script_fails_when_one_step_fails(tmp_path: Path) -> None:
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
-    (tmp_path / "Makefile").write_text("check demo:\n\t@true\ntest:\n\t@false\n")
+    (tmp_path / "Makefile").write_text("check demo docs:\n\t@true\ntest:\n\t@false\n")
     told = subprocess.run(
         [tmp_path / ".ci" / "run"], capture_output=True, text=True, check=False, stdin=None
     )
@@ -253,7 +254,7 @@ def test_the_ci_script_fails_when_one_step_fails(tmp_path: Path) -> None:
 def test_the_ci_script_passes_when_all_steps_do(tmp_path: Path) -> None:
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
-    (tmp_path / "Makefile").write_text('check test demo:\n\t@test -z "$$(cat)"\n')
+    (tmp_path / "Makefile").write_text('check test demo docs:\n\t@test -z "$$(cat)"\n')
     told = subprocess.run(
         [tmp_path / ".ci" / "run"], capture_output=True, text=True, check=True, cwd="/"
     )
