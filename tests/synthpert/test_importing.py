@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,11 +36,11 @@ def test_a_class_of_another_package_is_not_imported() -> None:
 
 
 def test_a_package_of_ones_own_is_let_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mylab.py").write_text("class Loss:\n    pass\n")
+    (tmp_path / "lab_let_in.py").write_text("class Loss:\n    pass\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.path", [*__import__("sys").path])
-    allow_imports(["fit", "--import-from", "mylab"])
-    assert getattr(parse("mylab.Loss"), "__name__", None) == "Loss"
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    allow_imports(["fit", "--import-from", "lab_let_in"])
+    assert getattr(parse("lab_let_in.Loss"), "__name__", None) == "Loss"
 
 
 def test_a_package_that_is_not_there_is_one_line() -> None:
