@@ -23,7 +23,6 @@ from callbacks.prediction_record import figures_of, how_decoded, where_it_lies
 from callbacks.screening_plan import expected, how, several, try_out
 from synthpert.checkpoints import files as checkpoint_files
 from synthpert.errors import InputError
-from synthpert.files import checksums
 from synthpert.holding import hold, release
 from synthpert.predictions.rows import complete
 from synthpert.questions import KEY
@@ -244,10 +243,10 @@ class Screening:
             torch.distributed.barrier(self._group)
 
 
-def _base_of(student: L.LightningModule) -> dict[str, str] | str | None:
-    """The SHA-256 of a base's files, where no checkpoint says which base it is; else its name."""
+def _base_of(student: L.LightningModule) -> str | None:
+    """The SHA-256 of a base's folder, where no checkpoint says which base it is; else its name."""
     base = getattr(student, "base", None)
-    return checksums(Path(base)) if base and Path(base).is_dir() else base
+    return checkpoint_files.digest(Path(base)) if base and Path(base).is_dir() else base
 
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:

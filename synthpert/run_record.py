@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import logging
@@ -19,7 +18,7 @@ from typing import Any, Final
 
 from synthpert import __version__
 from synthpert.errors import InputError, StoppedError
-from synthpert.files import whole_file
+from synthpert.files import sha256, whole_file
 from synthpert.holding import hold, refuse_held, release
 from synthpert.questions import cell_lines_in, find_data
 from synthpert.redaction import RedactFilter, redact, redact_arguments, redact_text
@@ -119,7 +118,7 @@ def note_start(run: Path, verb: str, args: Sequence[str], config: Mapping[str, A
             "synthpert": commit(Path(__file__).parent),
             "directory": commit(Path.cwd()),
         },
-        "sha256": {str(path): _sha256(path) for path in _files(config, data)},
+        "sha256": {str(path): sha256(path) for path in _files(config, data)},
     }
     with (run / STARTS).open("a", encoding="utf-8") as file:
         file.write(f"{json.dumps(redact(made_of), ensure_ascii=False)}\n")
@@ -188,11 +187,6 @@ def _is_file(text: str) -> bool:
         return bool(text) and Path(text).is_file()
     except OSError:  # a text too long for a name
         return False
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_readme(run: Path, config: Mapping[str, Any], words: Sequence[str] = ()) -> None:

@@ -20,7 +20,7 @@ from typing import IO, Any
 import torch
 
 from synthpert.errors import InputError
-from synthpert.files import sync
+from synthpert.files import sha256, sync
 
 SUFFIX = ".ckpt"
 _LINE = re.compile(r"^([0-9a-f]{64}) [ *]", re.MULTILINE)
@@ -92,8 +92,7 @@ def refuse_damaged(path: Path) -> None:
             expected=f"{sums} beside it; if you trust the file: sha256sum {name} > {sums}",
         )
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256(path)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", file=path) from None
     if digest not in listed:
@@ -115,8 +114,7 @@ def digest(path: Path) -> str:
     files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
     try:
         for each in files:
-            with each.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = sha256(each)
             if each == path:
                 return found
             whole.update(f"{each.relative_to(path)} {found}\n".encode())

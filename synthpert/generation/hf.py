@@ -135,7 +135,7 @@ class HFEngine:
             input_ids=ids,
             attention_mask=mask,
             generation_config=config,
-            logits_processor=LogitsProcessorList([_Chosen(choose, ids.shape[1])]),
+            logits_processor=LogitsProcessorList([Chosen(choose, ids.shape[1])]),
             stopping_criteria=StoppingCriteriaList(stops),
         )
         return [self._completion(row, stop) for row in out[:, ids.shape[1] :].tolist()]
@@ -144,13 +144,19 @@ class HFEngine:
         return completion_of(ids, self.eos_id, stop, self.decode)
 
 
-class _Chosen(LogitsProcessor):
-    """Leaves of the logits the id that was chosen, which a greedy `generate` then takes."""
+class Chosen(LogitsProcessor):
+    """Leaves of the logits the id that was chosen, which a greedy `generate` then takes.
+
+    Args:
+        choose: Chooses the ids of a step.
+        begin: How many ids the prompts have.
+    """
 
     def __init__(self, choose: Choose, begin: int) -> None:
         self.choose, self.begin = choose, begin
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """From what was written and the logits (B, V) to logits (B, V)."""
         written = input_ids.shape[1] - self.begin
         chosen = self.choose(scores.float(), range(len(scores)), written)
         return torch.full_like(scores, -torch.inf).scatter(1, chosen[:, None], 0.0)

@@ -10,6 +10,7 @@ from typing import Protocol
 import polars as pl
 
 from synthpert.errors import InputError
+from synthpert.files import sha256
 from synthpert.screening.blocks import Blocks, ProductBlocks, StagedBlocks, TableBlocks
 from synthpert.screening.product import Lists, Product, read_lists
 from synthpert.screening.staging import stage_table
@@ -59,8 +60,7 @@ class AskedTable:
         """The SHA-256 of the file."""
         check_file(self.path)
         try:
-            with self.path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = sha256(self.path)
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror}", file=self.path) from None
         return {"kind": "table", "sha256": digest}

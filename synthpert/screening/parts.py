@@ -6,7 +6,6 @@ they answer and how. A part's checksum is in its name, so one rename makes both.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import re
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import polars as pl
 
 from synthpert.errors import InputError
-from synthpert.files import sync, whole_file, writing
+from synthpert.files import sha256, sync, whole_file, writing
 from synthpert.predictions import check_suffix
 from synthpert.predictions.records import METADATA_KEY, read_record, to_json, write_beside
 from synthpert.screening.blocks import refuse_nested
@@ -175,9 +174,7 @@ def good_parts(place: Path) -> dict[int, Path]:
             if path.name.startswith(".part-"):  # a kill left it half written
                 path.unlink()
             continue
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest == named[2]:
+        if sha256(path) == named[2]:
             found[int(named[1])] = path
         else:
             log.warning("%s is damaged: its SHA-256 is another; it is made again", path)
@@ -205,10 +202,8 @@ def write_part(place: Path, part: int, table: pl.DataFrame) -> int:
         try:
             table.write_parquet(half)
             sync(half)
-            with half.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = half.stat().st_size
-            half.replace(folder / f"part-{part:08d}-{digest}.parquet")
+            half.replace(folder / f"part-{part:08d}-{sha256(half)}.parquet")
             sync(folder)
         finally:
             half.unlink(missing_ok=True)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import torch
 from transformers import (
     GenerationConfig,
-    LogitsProcessor,
     LogitsProcessorList,
     StoppingCriteria,
     StoppingCriteriaList,
@@ -23,7 +22,8 @@ from synthpert.answering import answer, read_completions, stop_text
 from synthpert.generation import Completion
 from synthpert.generation.decoding import Decoding, Mode
 from synthpert.generation.endings import completion_of, tail
-from synthpert.generation.sampling import Choose, chooser, seed_of
+from synthpert.generation.hf import Chosen
+from synthpert.generation.sampling import chooser, seed_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -195,7 +195,7 @@ class Asker:
             attention_mask=torch.ones_like(ids),
             generation_config=config,
             logits_processor=LogitsProcessorList(
-                [_Chosen(chooser(decoding, prompts, seed), ids.shape[1])]
+                [Chosen(chooser(decoding, prompts, seed), ids.shape[1])]
             ),
             stopping_criteria=StoppingCriteriaList([_Over(encoder, ids.shape[1], stop)]),
             streamer=_Ids(news),
@@ -205,17 +205,6 @@ class Asker:
         encoder = self.student.encoder
         eos = encoder.tokenizer.eos_token_id
         return completion_of(ids, eos, stop_text(encoder), encoder.raw_text)
-
-
-class _Chosen(LogitsProcessor):
-    """Leaves of the logits the id that was chosen, which a greedy `generate` then takes."""
-
-    def __init__(self, choose: Choose, begin: int) -> None:
-        self.choose, self.begin = choose, begin
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        chosen = self.choose(scores.float(), [0], input_ids.shape[1] - self.begin)
-        return torch.full_like(scores, -torch.inf).scatter(1, chosen[:, None], 0.0)
 
 
 class _Ids(BaseStreamer):

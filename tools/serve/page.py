@@ -222,10 +222,7 @@ class Page:
         if table is None:
             return {}
         kept = history.add(past, table)
-        # The browser chose the session's name: it may be no part of a path.
-        session = sha256(str(request.session_hash).encode()).hexdigest()[:32]
-        folder = Path(self.folder.name) / session
-        path = history.write(kept, folder, self.record)
+        path = history.write(kept, self._folder_of(request), self.record)
         offer = gr.update(value=str(path), interactive=True)
         return {**self.past.update(kept, newest=True), self.download: offer}
 
@@ -240,10 +237,13 @@ class Page:
         return gr.update(interactive=False)
 
     def _leave(self, request: gr.Request) -> None:
-        session = str(request.session_hash)
-        self.stops.stop(session)
-        if session.isalnum():
-            shutil.rmtree(Path(self.folder.name) / session, ignore_errors=True)
+        self.stops.stop(str(request.session_hash))
+        shutil.rmtree(self._folder_of(request), ignore_errors=True)
+
+    def _folder_of(self, request: gr.Request) -> Path:
+        # The browser chose the session's name: it may be no part of a path.
+        session = sha256(str(request.session_hash).encode()).hexdigest()[:32]
+        return Path(self.folder.name) / session
 
 
 def _trouble(error: Exception) -> str:

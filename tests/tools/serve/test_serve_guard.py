@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+from gradio import Request
 from serve_pages import served
 
 from tools.serve.guard import MOST_BYTES, Guard
@@ -79,3 +81,13 @@ def test_an_address_that_is_none_is_refused(client: httpx.Client, headers: dict[
 def test_an_address_of_the_network_takes_any_host_name() -> None:
     scope = {"headers": [(b"host", b"lab.example.org")], "path": "/", "method": "GET"}
     assert Guard(None, ())._wrong(scope) == ""  # type: ignore[arg-type]
+
+
+def test_what_a_session_could_download_goes_with_it(opened: Page) -> None:
+    request = Request(session_hash="../abc")
+    folder = opened._folder_of(request)
+    assert folder.parent == Path(opened.folder.name)
+    folder.mkdir()
+    (folder / "predictions.csv").touch()
+    opened._leave(request)
+    assert not folder.exists()
